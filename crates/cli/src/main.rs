@@ -1,0 +1,3 @@
+//! The `realtime-connector` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Rules of Realtime Connector: sessions, channels, publish, history, without clock, socket, thread or JSON.

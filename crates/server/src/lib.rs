@@ -1,0 +1,1 @@
+//! Realtime messaging over WebSocket and Server-Sent Events, embeddable in an axum application.

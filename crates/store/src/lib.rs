@@ -1,0 +1,1 @@
+//! Memory of Realtime Connector: the log behind every channel.

@@ -1,0 +1,1 @@
+//! Formats of Realtime Connector: native JSON, WebSocket and SSE framing, sans-IO.
