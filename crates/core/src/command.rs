@@ -1,0 +1,122 @@
+//! What a client asks for. WebSocket, SSE + POST, the HTTP API and embedded calls all become these.
+
+use bytes::Bytes;
+
+use crate::id::{ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
+use crate::position::Start;
+
+/// The number a client gives a command to find its answer: 1 … 2^53 − 1.
+pub type Ref = u64;
+
+/// One thing a client asks of its session.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Begins the session.
+    Connect(Box<Connect>),
+    /// Asks for a sign of life.
+    Ping,
+    /// Listens to a channel.
+    Subscribe(Subscribe),
+    /// Stops listening.
+    Unsubscribe {
+        /// The channel.
+        channel: ChannelName,
+    },
+    /// Sends a message.
+    Publish(Box<Publish>),
+    /// Replaces the connection's own metadata (a JSON object, untrusted).
+    Meta {
+        /// At most [`crate::limits::META_BYTES_MAX`] bytes.
+        meta: Bytes,
+    },
+    /// Leaves at once.
+    Close,
+}
+
+/// The first frame of a session.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Connect {
+    /// Credentials; `None` means those of the handshake.
+    pub token: Option<String>,
+    /// The session token of a former connection.
+    pub resume: Option<String>,
+    /// The device.
+    pub device: Option<DeviceId>,
+    /// The client's own metadata.
+    pub meta: Option<Bytes>,
+    /// Channels to begin with.
+    pub subscriptions: Vec<Subscribe>,
+    /// Whether the server sends `ping` frames, for clients that cannot see the transport's.
+    pub pings: bool,
+}
+
+/// Where a subscription points.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// `$all`, only to give a position.
+    Everyone,
+    /// `$user`, only to give a position.
+    OwnUser,
+    /// A channel.
+    Named(ChannelName),
+}
+
+/// A subscription that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscribe {
+    /// To what.
+    pub listen: Listen,
+    /// From where on.
+    pub start: Start,
+}
+
+/// Who gets a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Every connection.
+    Everyone,
+    /// The subscribers of a channel.
+    Channel(ChannelName),
+    /// Every connection of a user.
+    User(UserId),
+    /// That user's connections in the channel; always ephemeral.
+    UserInChannel {
+        /// The user.
+        user: UserId,
+        /// The channel.
+        channel: ChannelName,
+    },
+}
+
+/// When a publish is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ack {
+    /// Not at all, unless it fails.
+    None,
+    /// When the channel's home has ordered it.
+    #[default]
+    Node,
+}
+
+/// A message on its way in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Publish {
+    /// Who gets it.
+    pub target: Target,
+    /// Its type.
+    pub event_type: EventType,
+    /// Its payload: valid JSON text, passed through as it came.
+    pub data: Bytes,
+    /// The publisher's id for idempotency; made by the server if absent.
+    pub id: Option<MessageId>,
+    /// Groups messages of which the newest matters.
+    pub key: Option<MessageKey>,
+    /// Metadata (a JSON object).
+    pub meta: Option<Bytes>,
+    /// At most once, never stored.
+    pub ephemeral: bool,
+    /// Connections that do not get it.
+    pub exclude: Vec<ConnectionId>,
+    /// When it is answered.
+    pub ack: Ack,
+}

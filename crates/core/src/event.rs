@@ -1,0 +1,144 @@
+//! What the server tells one connection. The words are here, their spelling is in `wire`.
+
+use std::sync::Arc;
+
+use crate::command::Ref;
+use crate::id::{ChannelKey, ConnectionId, MessageId, UserId};
+use crate::permissions::Grants;
+use crate::position::{Epoch, Gap, Position};
+use crate::record::Record;
+use crate::rejection::{Close, Rejection};
+use crate::time::UnixMs;
+
+/// One frame to one connection, or to many at once where it says nothing about the receiver.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The session has begun.
+    Connected(Box<Connected>),
+    /// A command was carried out.
+    Ok {
+        /// Whose answer it is.
+        reference: Option<Ref>,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// A command was refused.
+    Error {
+        /// Whose answer it is.
+        reference: Option<Ref>,
+        /// Why.
+        rejection: Box<Rejection>,
+    },
+    /// A subscription has begun.
+    Subscribed {
+        /// Whose answer it is; `None` if the server did it.
+        reference: Option<Ref>,
+        /// Where it continues.
+        subscribed: Box<Subscribed>,
+    },
+    /// A subscription has ended.
+    Unsubscribed {
+        /// Whose answer it is; `None` if the server did it.
+        reference: Option<Ref>,
+        /// Which channel.
+        channel: ChannelKey,
+    },
+    /// A message. Its bytes are the same for every receiver.
+    Message(Arc<Record>),
+    /// Offsets for which no message comes.
+    Gap {
+        /// In which channel.
+        channel: ChannelKey,
+        /// Which, and why.
+        gap: Gap,
+        /// Where the stream continues.
+        position: Position,
+    },
+    /// A sign of life that a page's script can see.
+    Ping,
+    /// A sign of life of the transport: WebSocket Ping or SSE comment.
+    Heartbeat,
+    /// The answer to a `ping` command.
+    Pong {
+        /// Whose answer it is.
+        reference: Option<Ref>,
+        /// Server time.
+        time: UnixMs,
+    },
+    /// The last frame.
+    Goaway {
+        /// Why, and whether to come back.
+        close: Close,
+        /// The application's words.
+        reason: Option<Arc<str>>,
+    },
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Nothing to add.
+    Done,
+    /// A message was accepted.
+    Published(Published),
+}
+
+/// What became of a publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The message's id.
+    pub id: MessageId,
+    /// Its position; `None` if ephemeral.
+    pub position: Option<Position>,
+    /// The same id and content came before; this is the first one's result.
+    pub duplicate: bool,
+    /// Connections the home knew at acceptance. Not a receipt.
+    pub connections: u32,
+}
+
+/// The answer to `connect`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connected {
+    /// Whose answer it is.
+    pub reference: Option<Ref>,
+    /// The public id.
+    pub connection: ConnectionId,
+    /// Who it is.
+    pub user: Option<UserId>,
+    /// When the authorisation ends.
+    pub expires_at: Option<UnixMs>,
+    /// Interval of the server's signs of life, in milliseconds.
+    pub heartbeat_ms: u32,
+    /// Bytes of a message's `data`.
+    pub message_bytes: u32,
+    /// Channels this connection may subscribe to.
+    pub channels: u32,
+    /// Server time.
+    pub time: UnixMs,
+    /// What became of the channels asked for.
+    pub subscriptions: Vec<Result<Subscribed, Rejection>>,
+}
+
+/// Where a subscription continues.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subscribed {
+    /// The channel.
+    pub channel: ChannelKey,
+    /// The next record is the one after this.
+    pub position: Position,
+    /// The newest record at that moment; up to it records are replay.
+    pub head: u64,
+    /// Whether everything since the client's position follows; `None` if it gave none.
+    pub recovered: Option<bool>,
+    /// What the connection may do here.
+    pub grants: Grants,
+}
+
+/// The positions of a connection, for its sealed SSE cursor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CursorPositions {
+    /// The epoch they share; positions of other epochs are left out.
+    pub epoch: Option<Epoch>,
+    /// Channel fingerprint and offset, in order of subscription.
+    pub offsets: Vec<(u64, u64)>,
+}

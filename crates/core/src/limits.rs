@@ -1,0 +1,106 @@
+//! Every bound of core, in one place, with its unit and its reason.
+//!
+//! Bounds that an operator may change have their default here and their value in [`crate::options::Options`].
+
+use std::time::Duration;
+
+/// Bytes of a channel name. Long enough for any path-like name, short enough to print and to index.
+pub const CHANNEL_BYTES_MAX: usize = 255;
+/// Bytes of a user id. Fits e-mail addresses and any kind of UUID.
+pub const USER_ID_BYTES_MAX: usize = 128;
+/// Bytes of a message type.
+pub const TYPE_BYTES_MAX: usize = 128;
+/// Bytes of a message id. Fits two UUIDs and a prefix.
+pub const MESSAGE_ID_BYTES_MAX: usize = 128;
+/// Bytes of a message key.
+pub const KEY_BYTES_MAX: usize = 128;
+/// Bytes of a device id.
+pub const DEVICE_ID_BYTES_MAX: usize = 64;
+
+/// Bytes of a message's `data`. A notification, not a file; larger payloads belong behind a link.
+pub const MESSAGE_BYTES: usize = 64 * 1024;
+/// Bytes of metadata on a message or a connection: context, not content.
+pub const META_BYTES_MAX: usize = 2 * 1024;
+/// Connections that one publish may exclude: in practice the publisher's own tabs.
+pub const EXCLUDE_MAX: usize = 16;
+/// Records that a subscription may ask to rewind: one history page.
+pub const REWIND_MAX: u32 = 1_000;
+/// Largest integer that every JSON implementation keeps exact: 2^53 − 1.
+pub const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;
+
+/// Channels one connection may subscribe to.
+pub const CHANNELS_PER_CONNECTION: u32 = 256;
+/// Records that may wait for one connection before it is caught up from history instead.
+pub const OUTBOX_RECORDS: u32 = 128;
+/// Bytes that may wait for one connection before it is caught up from history instead.
+pub const OUTBOX_BYTES: u32 = 256 * 1024;
+/// Replies that may wait for one connection beyond its records before its socket is no longer read.
+pub const OUTBOX_REPLIES: u32 = 64;
+/// Empty outboxes kept for reuse by one worker (about 1 KiB each): as many as one turn under load touches.
+pub const OUTBOX_POOL: usize = 2_048;
+
+/// Records kept per channel for recovery.
+pub const HISTORY_RECORDS: u32 = 1_024;
+/// Bytes kept per channel for recovery.
+pub const HISTORY_BYTES: u32 = 1024 * 1024;
+/// How long a record is kept for recovery.
+pub const HISTORY_AGE: Duration = Duration::from_secs(600);
+/// Bytes of history per node. The oldest idle channels give way first.
+pub const HISTORY_TOTAL_BYTES: u64 = 256 * 1024 * 1024;
+/// Records in one page of a catch-up: what one vectored write takes.
+pub const PAGE_RECORDS: usize = 64;
+/// Bytes in one page of a catch-up: what a socket buffer takes without growing.
+pub const PAGE_BYTES: usize = 64 * 1024;
+
+/// How long a message id is remembered for idempotent publishing.
+pub const DEDUP_AGE: Duration = Duration::from_secs(300);
+/// Message ids remembered per channel.
+pub const DEDUP_IDS: usize = 10_000;
+/// Publishes with the same id that wait for the first one's result.
+pub const DEDUP_WAITERS: usize = 64;
+/// Committed records held per channel until the ones before them arrive.
+pub const COMMIT_HOLD: usize = 64;
+
+/// Time a connection has to send its `connect` frame.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// Time a peer has to show a sign of life after a WebSocket Ping.
+pub const PONG_DEADLINE: Duration = Duration::from_secs(10);
+/// Time a closing connection has to take its last bytes.
+pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// A worker that is late by more than this was frozen, and so were its peers' signs of life.
+pub const STALL: Duration = Duration::from_secs(1);
+/// WebSocket Ping interval; below the 60 s after which common proxies cut an idle connection.
+pub const WEBSOCKET_HEARTBEAT: Duration = Duration::from_secs(30);
+/// SSE comment interval; the WHATWG HTML standard (section 9.2.7) advises one every 15 seconds or so.
+pub const SSE_HEARTBEAT: Duration = Duration::from_secs(15);
+/// Malformed frames within [`STRIKE_WINDOW`] that close a connection.
+pub const STRIKES_MAX: u8 = 10;
+/// See [`STRIKES_MAX`].
+pub const STRIKE_WINDOW: Duration = Duration::from_secs(10);
+
+/// How long a channel without listeners and history is remembered: the resume window.
+pub const CHANNEL_LINGER: Duration = Duration::from_secs(120);
+
+/// Requests a worker may have open at one peer. Each reserves the place of its answer.
+pub const CREDITS: u32 = 1_280;
+/// Requests one command may cause at one peer: `connect` with all its channels, `$all` and `$user`.
+pub const REQUESTS_PER_COMMAND: u32 = CHANNELS_PER_CONNECTION_MAX + 2;
+/// Upper bound of the option `channels_per_connection`.
+pub const CHANNELS_PER_CONNECTION_MAX: u32 = 1_000;
+/// Records on their way to one peer before a channel falls behind there.
+pub const DELIVERIES: u32 = 4_096;
+/// Bytes of records on their way to one peer before a channel falls behind there.
+pub const DELIVERY_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Listeners visited between two looks at the clock: about 20 µs of walking.
+pub const WALK_STEPS: usize = 1_024;
+/// Connections inspected by one `connections` call before it hands back a cursor, whether or not they matched.
+pub const SCAN_MAX: usize = 10_000;
+/// Items in one page of a list.
+pub const LIST_MAX: usize = 1_000;
+/// Encoded records a worker keeps for subscribers that catch up.
+pub const FRAME_CACHE: usize = 1_024;
+
+// A ring that holds fewer than four outboxes could not catch up a reader that was slow for a moment.
+const _: () = assert!(HISTORY_RECORDS >= 4 * OUTBOX_RECORDS && HISTORY_BYTES >= 4 * OUTBOX_BYTES);
+const _: () = assert!(REQUESTS_PER_COMMAND < CREDITS);

@@ -1,0 +1,85 @@
+//! What an operator may choose: the values behind the defaults of [`crate::limits`].
+
+use std::time::Duration;
+
+use crate::id::{Audience, ChannelKey};
+use crate::limits;
+use crate::pattern::Pattern;
+
+/// The options of one worker. All workers of a node share the same ones.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// WebSocket Ping interval.
+    pub websocket_heartbeat: Duration,
+    /// SSE comment interval.
+    pub sse_heartbeat: Duration,
+    /// Bytes of a message's `data`.
+    pub message_bytes: u32,
+    /// Channels one connection may subscribe to; at most [`limits::CHANNELS_PER_CONNECTION_MAX`].
+    pub channels_per_connection: u32,
+    /// Records that may wait for one connection.
+    pub outbox_records: u32,
+    /// Bytes that may wait for one connection.
+    pub outbox_bytes: u32,
+    /// Bytes of history this worker may keep over all its channels.
+    pub history_total_bytes: u64,
+    /// History of channels that no rule matches, of `$all` and of users.
+    pub history: HistoryOptions,
+    /// Settings by channel pattern; the first match wins.
+    pub rules: Vec<Rule>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            websocket_heartbeat: limits::WEBSOCKET_HEARTBEAT,
+            sse_heartbeat: limits::SSE_HEARTBEAT,
+            message_bytes: limits::MESSAGE_BYTES as u32,
+            channels_per_connection: limits::CHANNELS_PER_CONNECTION,
+            outbox_records: limits::OUTBOX_RECORDS,
+            outbox_bytes: limits::OUTBOX_BYTES,
+            history_total_bytes: limits::HISTORY_TOTAL_BYTES,
+            history: HistoryOptions::default(),
+            rules: Vec::new(),
+        }
+    }
+}
+
+/// How much of a channel is kept for recovery. Whichever bound is reached first counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryOptions {
+    /// Records; 0 keeps none.
+    pub records: u32,
+    /// Bytes.
+    pub bytes: u32,
+    /// Age.
+    pub age: Duration,
+}
+
+impl Default for HistoryOptions {
+    fn default() -> Self {
+        Self { records: limits::HISTORY_RECORDS, bytes: limits::HISTORY_BYTES, age: limits::HISTORY_AGE }
+    }
+}
+
+/// Settings of the channels that match a pattern.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Which channels.
+    pub pattern: Pattern,
+    /// Their history.
+    pub history: HistoryOptions,
+    /// Whether each of their messages becomes a `message.published` event for the application.
+    pub message_events: bool,
+}
+
+impl Options {
+    /// The first rule that matches a channel. `$all` and users' channels have none.
+    #[must_use]
+    pub fn rule(&self, channel: &ChannelKey) -> Option<&Rule> {
+        match &channel.audience {
+            Audience::Named(name) => self.rules.iter().find(|rule| rule.pattern.matches(name.as_str())),
+            Audience::Everyone | Audience::User(_) => None,
+        }
+    }
+}

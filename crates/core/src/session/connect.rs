@@ -1,0 +1,15 @@
+//! The beginning of a session.
+
+use crate::command::Ref;
+use crate::event::Subscribed;
+use crate::rejection::Rejection;
+
+/// The first subscriptions of a session, collected for its `connected` frame.
+#[derive(Debug)]
+pub(crate) struct Connecting {
+    pub(crate) reference: Option<Ref>,
+    /// In the order asked; `None` until the home has answered.
+    pub(crate) outcomes: Vec<Option<Result<Subscribed, Rejection>>>,
+    /// Answers outstanding, those of `$all` and `$user` included.
+    pub(crate) pending: usize,
+}

@@ -1,0 +1,73 @@
+//! Signs of life, in both directions.
+//!
+//! - WebSocket: a Ping every interval (the first one jittered); no byte within 10 s of it means the peer is gone.
+//! - SSE: a comment every interval. No answer exists; a dead peer shows as a failed write (the engine sets a TCP user timeout).
+//! - A worker that was frozen itself does not blame its peers: it gives everyone a new period first.
+
+use super::{Phase, Provider, Session};
+use crate::limits;
+use crate::options::Options;
+use crate::rejection::Close;
+use crate::time::Time;
+
+/// What a session's deadline asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Nothing yet; look again at the session's deadline.
+    Later,
+    /// Send a sign of life.
+    Beat,
+    /// End it.
+    Close(Close),
+    /// Its last bytes did not leave in time.
+    Abort,
+}
+
+impl Session {
+    pub(crate) fn heartbeat_interval(&self, options: &Options) -> std::time::Duration {
+        match self.profile.client.provider {
+            Provider::WebSocket => options.websocket_heartbeat,
+            Provider::Sse => options.sse_heartbeat,
+        }
+    }
+
+    /// Notes that bytes came from the peer.
+    pub(crate) fn handle_sign_of_life(&mut self, now: Time, options: &Options) {
+        self.last_seen = now;
+        if self.awaiting_pong {
+            self.awaiting_pong = false;
+            self.round_trip_ms = u32::try_from(now.since(self.pinged_at).as_millis()).unwrap_or(u32::MAX);
+            self.deadline = self.pinged_at.after(self.heartbeat_interval(options));
+        }
+    }
+
+    /// What is due at `now`. `excused` is true while the worker itself was late.
+    pub(crate) fn handle_deadline(&mut self, now: Time, excused: bool, options: &Options) -> Due {
+        if self.deadline > now {
+            return Due::Later;
+        }
+        match self.phase {
+            Phase::Waiting | Phase::Asking(_) if excused => self.postpone(now),
+            Phase::Waiting | Phase::Asking(_) => Due::Close(Close::ConnectDeadline),
+            Phase::Closing => Due::Abort,
+            Phase::Connecting(_) => self.postpone(now),
+            Phase::Open if self.awaiting_pong && excused => self.postpone(now),
+            Phase::Open if self.awaiting_pong => Due::Close(Close::Silent),
+            Phase::Open => {
+                self.pinged_at = now;
+                if self.profile.client.provider == Provider::WebSocket {
+                    self.awaiting_pong = true;
+                    self.deadline = now.after(limits::PONG_DEADLINE);
+                } else {
+                    self.deadline = now.after(self.heartbeat_interval(options));
+                }
+                Due::Beat
+            }
+        }
+    }
+
+    fn postpone(&mut self, now: Time) -> Due {
+        self.deadline = now.after(limits::PONG_DEADLINE);
+        Due::Later
+    }
+}

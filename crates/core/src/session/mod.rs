@@ -1,0 +1,163 @@
+//! A session: one connection from its first frame to its last.
+//!
+//! - A connection *waits* for `connect` (10 s), unless its URL said everything; then it *asks* for an identity if it brought a
+//!   token, *connects* its first subscriptions, and is *open*. `connected` is its first frame: what arrives before waits behind it.
+//! - Every open session hears `$all` and, with a user, `$user`.
+//! - Its outbox is bounded. A record that does not fit makes that subscription Behind; replies that do not fit stop the reading
+//!   of the socket.
+//! - It ends by `close`, by the application, by silence, by breaking the protocol again and again, or because its stream ended.
+
+mod connect;
+mod heartbeat;
+mod outbox;
+mod subscriptions;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub(crate) use connect::Connecting;
+pub(crate) use heartbeat::Due;
+pub(crate) use outbox::{Outbox, OutboxPool};
+pub(crate) use subscriptions::{Link, Subscription};
+
+use crate::command::{Connect, Ref};
+use crate::frame::Dialect;
+use crate::id::ConnectionKey;
+use crate::permissions::Identity;
+use crate::time::{Time, UnixMs};
+
+/// How a client reaches us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// RFC 6455 or RFC 8441.
+    WebSocket,
+    /// Server-Sent Events, with POST for the other direction.
+    Sse,
+}
+
+/// What is known about the other end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// How it reaches us.
+    pub provider: Provider,
+    /// Its address.
+    pub address: SocketAddr,
+    /// Its `User-Agent`, interned.
+    pub user_agent: Option<Arc<str>>,
+    /// `http/1.1` or `h2`.
+    pub protocol: Protocol,
+}
+
+/// The HTTP version a connection came in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// Where the answer to a command goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Into the connection's stream.
+    Stream(Option<Ref>),
+    /// To whoever called with this ticket: a POST, or the HTTP API.
+    Call {
+        /// Which call.
+        ticket: u64,
+        /// The number to repeat.
+        reference: Option<Ref>,
+    },
+    /// To the caller, and what came of it into the stream: the client is told of what others do to it.
+    Announce {
+        /// Which call.
+        ticket: u64,
+    },
+}
+
+impl Reply {
+    pub(crate) const fn reference(self) -> Option<Ref> {
+        match self {
+            Self::Stream(reference) | Self::Call { reference, .. } => reference,
+            Self::Announce { .. } => None,
+        }
+    }
+}
+
+/// Where a session stands.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// For its `connect` frame.
+    Waiting,
+    /// For the authenticator's answer.
+    Asking(Box<(Connect, Reply)>),
+    /// For the homes of its first channels.
+    Connecting(Box<Connecting>),
+    Open,
+    /// For its last bytes to leave.
+    Closing,
+}
+
+/// What is rarely looked at, kept out of the hot lines.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    pub(crate) identity: Identity,
+    pub(crate) client: Client,
+    /// The client's own metadata, untrusted.
+    pub(crate) meta: Option<Bytes>,
+    pub(crate) connected_at: UnixMs,
+    pub(crate) messages_in: u64,
+    pub(crate) messages_out: u64,
+    /// Numbers the lifecycle events of this connection.
+    pub(crate) sequence: u64,
+    pub(crate) strikes: u8,
+    pub(crate) strikes_since: Time,
+}
+
+/// One connection's state.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) key: ConnectionKey,
+    pub(crate) phase: Phase,
+    pub(crate) dialect: Dialect,
+    /// The handshake (or a token) has said who it is.
+    pub(crate) identified: bool,
+    /// Wants `ping` frames.
+    pub(crate) pings: bool,
+    /// Is on the write list.
+    pub(crate) queued: bool,
+    /// Has an entry for `$all` that is not Live, so walks over everyone pass it by.
+    pub(crate) everyone_behind: bool,
+    /// A Ping is out and nothing has come since.
+    pub(crate) awaiting_pong: bool,
+    /// Requests at homes that will be answered into the outbox.
+    pub(crate) in_flight: u16,
+    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) outbox: Outbox,
+    pub(crate) last_seen: Time,
+    /// When to look at it next, and what for depends on the phase.
+    pub(crate) deadline: Time,
+    /// When the timer wheel wakes it; earlier wake-ups are left over from deadlines that moved.
+    pub(crate) armed: Time,
+    pub(crate) pinged_at: Time,
+    pub(crate) round_trip_ms: u32,
+    pub(crate) profile: Box<Profile>,
+}
+
+impl Session {
+    /// Whether records are delivered to it.
+    pub(crate) const fn listens(&self) -> bool {
+        match self.phase {
+            Phase::Open | Phase::Connecting(_) => true,
+            Phase::Waiting | Phase::Asking(_) | Phase::Closing => false,
+        }
+    }
+
+    /// Whether its outbox may be written.
+    pub(crate) const fn writes(&self) -> bool {
+        !matches!(self.phase, Phase::Connecting(_))
+    }
+}

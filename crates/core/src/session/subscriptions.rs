@@ -1,0 +1,45 @@
+//! A session's subscriptions: each is Live or Behind.
+//!
+//! - *Live*: it stands in the channel's audience and gets each record as it is committed.
+//! - *Behind*: it knows the next offset it needs and pulls pages from the home whenever the outbox is empty. The page that
+//!   reaches the head makes it Live when it is processed; the queue between workers is in order, so nothing falls between.
+//!
+//! Recovery, slow readers and full queues are all this one machine.
+
+use crate::position::Offset;
+
+/// How a subscription hangs on its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// The home has been asked to attach it.
+    Pending {
+        /// Tells this request from an earlier one for the same channel.
+        nonce: u32,
+    },
+    /// In the audience.
+    Live {
+        /// Where in the audience; unused for `$all`, which has no list.
+        index: u32,
+    },
+    /// Needs this offset next.
+    Behind {
+        /// The next offset.
+        next: Offset,
+        /// A page is on its way.
+        pulling: bool,
+        /// Fell behind by not reading, as opposed to having been away.
+        slow: bool,
+    },
+}
+
+/// One subscription of one session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscription {
+    /// The worker's entry of the channel, which lives as long as this does.
+    pub(crate) local: u32,
+    pub(crate) link: Link,
+    /// The newest offset written to the client, for the SSE cursor; 0 where nothing is known.
+    pub(crate) written: Offset,
+    /// Asked for by name, as opposed to `$all` and `$user`.
+    pub(crate) named: bool,
+}

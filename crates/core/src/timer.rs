@@ -1,0 +1,135 @@
+//! A timer wheel: one for all deadlines of a worker, nothing per idle connection but eight bytes in a bucket.
+//!
+//! Entries are hints. Whoever is woken looks at its own deadline and either acts or asks to be woken again, so a deadline that
+//! moves later costs nothing and one that moves earlier just adds an entry.
+
+use std::time::Duration;
+
+use crate::id::SlotKey;
+use crate::time::Time;
+
+/// Width of a bucket: deadlines here are seconds long, and waking four times a second is free.
+const TICK_MS: u64 = 250;
+/// Buckets: 128 s in one round, beyond every deadline of a connection. Later ones wait for further rounds.
+const BUCKETS: usize = 512;
+
+/// How far ahead an entry may lie; later deadlines are armed again when it comes.
+pub(crate) const HORIZON: Duration = Duration::from_millis((BUCKETS as u64 - 2) * TICK_MS);
+
+/// Whose deadline it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// A connection: connect, heartbeat, close.
+    Session(SlotKey),
+    /// A channel at its home: history ages, idle state is freed.
+    Channel(SlotKey),
+}
+
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    sessions: Vec<Vec<SlotKey>>,
+    channels: Vec<Vec<SlotKey>>,
+    /// The tick that has been handed out last.
+    tick: u64,
+    entries: usize,
+}
+
+impl Wheel {
+    pub(crate) fn new(now: Time) -> Self {
+        let tick = now.as_ms() / TICK_MS;
+        Self { sessions: vec![Vec::new(); BUCKETS], channels: vec![Vec::new(); BUCKETS], tick, entries: 0 }
+    }
+
+    /// Wakes `timer` at the first tick after `at`, and at the end of the round if that is sooner.
+    pub(crate) fn arm(&mut self, timer: Timer, at: Time) {
+        let ahead = (at.as_ms() / TICK_MS + 1).saturating_sub(self.tick).clamp(1, BUCKETS as u64 - 1);
+        let bucket = ((self.tick + ahead) % BUCKETS as u64) as usize;
+        match timer {
+            Timer::Session(key) => self.sessions[bucket].push(key),
+            Timer::Channel(key) => self.channels[bucket].push(key),
+        }
+        self.entries += 1;
+    }
+
+    /// Takes the entries that are due, a bucket at a time, into `due`. Returns whether there may be more.
+    pub(crate) fn take_due(&mut self, now: Time, due: &mut Vec<Timer>) -> bool {
+        let present = now.as_ms() / TICK_MS;
+        // After a long stop one round visits every bucket; further ones would find them empty.
+        self.tick = self.tick.max(present.saturating_sub(BUCKETS as u64));
+        while self.tick < present {
+            self.tick += 1;
+            let bucket = (self.tick % BUCKETS as u64) as usize;
+            if self.sessions[bucket].is_empty() && self.channels[bucket].is_empty() {
+                continue;
+            }
+            due.extend(std::mem::take(&mut self.sessions[bucket]).into_iter().map(Timer::Session));
+            due.extend(std::mem::take(&mut self.channels[bucket]).into_iter().map(Timer::Channel));
+            self.entries -= due.len();
+            return true;
+        }
+        false
+    }
+
+    /// When to call [`Wheel::take_due`] next; `None` while nothing is armed.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        (self.entries > 0).then(|| {
+            let bucket = |tick: u64| (tick % BUCKETS as u64) as usize;
+            let armed =
+                |tick: &u64| !self.sessions[bucket(*tick)].is_empty() || !self.channels[bucket(*tick)].is_empty();
+            let next = (self.tick + 1..=self.tick + BUCKETS as u64).find(armed).unwrap_or(self.tick + 1);
+            Time::from_ms(next * TICK_MS)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(slot: u32) -> SlotKey {
+        SlotKey { slot, generation: 1 }
+    }
+
+    fn due(wheel: &mut Wheel, ms: u64) -> Vec<u32> {
+        let mut all = Vec::new();
+        let mut batch = Vec::new();
+        while wheel.take_due(Time::from_ms(ms), &mut batch) {
+            all.extend(batch.drain(..).map(|timer| match timer {
+                Timer::Session(key) | Timer::Channel(key) => key.slot,
+            }));
+        }
+        all
+    }
+
+    #[test]
+    fn a_timer_fires_once_and_never_early() {
+        let mut wheel = Wheel::new(Time::from_ms(1_000));
+        for (slot, at) in [(1, 1_000), (2, 1_249), (3, 1_300), (4, 31_000)] {
+            wheel.arm(Timer::Session(key(slot)), Time::from_ms(at));
+        }
+        assert_eq!(due(&mut wheel, 1_249), [] as [u32; 0]);
+        assert_eq!(due(&mut wheel, 1_250), [1, 2]);
+        assert_eq!(due(&mut wheel, 1_600), [3]);
+        assert_eq!(wheel.next_deadline(), Some(Time::from_ms(31_250)));
+        assert_eq!(due(&mut wheel, 31_249), [] as [u32; 0]);
+        assert_eq!(due(&mut wheel, 31_250), [4]);
+        assert_eq!(wheel.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_frozen_worker_finds_everything_that_came_due() {
+        let mut wheel = Wheel::new(Time::default());
+        wheel.arm(Timer::Session(key(1)), Time::from_ms(5_000));
+        wheel.arm(Timer::Channel(key(2)), Time::from_ms(100_000));
+        assert_eq!(due(&mut wheel, 10_000_000), [1, 2]);
+        wheel.arm(Timer::Session(key(3)), Time::from_ms(10_000_100));
+        assert_eq!(due(&mut wheel, 10_000_500), [3]);
+    }
+
+    #[test]
+    fn a_deadline_beyond_the_round_wakes_early_enough_to_be_armed_again() {
+        let mut wheel = Wheel::new(Time::default());
+        wheel.arm(Timer::Channel(key(1)), Time::from_ms(600_000));
+        assert_eq!(due(&mut wheel, 128_000), [1]);
+    }
+}

@@ -1,0 +1,181 @@
+//! Calls: what the HTTP API and the application ask of a worker, and its answers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::id::{AppId, ChannelKey, ChannelName, ConnectionId, ConnectionKey, UserId};
+use crate::permissions::Identity;
+use crate::position::Position;
+use crate::publish::{Draft, PublishResult};
+use crate::session::Client;
+use crate::time::UnixMs;
+
+/// One call. Those about a connection go to its worker, those about a channel to its home.
+#[derive(Debug)]
+pub enum Call {
+    /// Publish; the caller has chosen the home.
+    Publish(Box<Draft>),
+    /// A page of connections.
+    Connections(ConnectionQuery),
+    /// One connection.
+    Connection(ConnectionKey),
+    /// End a connection.
+    Disconnect {
+        /// Which.
+        connection: ConnectionKey,
+        /// Told to the client.
+        reason: Option<Arc<str>>,
+    },
+    /// Subscribe a connection.
+    Subscribe {
+        /// Which.
+        connection: ConnectionKey,
+        /// To what.
+        channel: ChannelName,
+    },
+    /// Unsubscribe a connection.
+    Unsubscribe {
+        /// Which.
+        connection: ConnectionKey,
+        /// From what.
+        channel: ChannelName,
+    },
+    /// Replace the trusted metadata of a connection.
+    SetMeta {
+        /// Which.
+        connection: ConnectionKey,
+        /// A JSON object, or nothing.
+        meta: Option<Bytes>,
+    },
+    /// A page of the channels at home here.
+    Channels {
+        /// Whose.
+        app: AppId,
+        /// From this place on.
+        after: u32,
+        /// At most this many.
+        limit: usize,
+    },
+    /// One channel.
+    Channel(ChannelKey),
+    /// The worker's figures.
+    Figures,
+}
+
+/// Which connections to list.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionQuery {
+    /// Whose.
+    pub app: AppId,
+    /// From this place on.
+    pub after: u32,
+    /// At most this many.
+    pub limit: usize,
+    /// Of this user only.
+    pub user: Option<UserId>,
+    /// In this channel only.
+    pub channel: Option<ChannelName>,
+}
+
+/// The answer to a [`Call`].
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// What became of a publish.
+    Published(PublishResult),
+    /// A page.
+    Connections {
+        /// The connections.
+        items: Vec<ConnectionInfo>,
+        /// Where the next page begins; `None` at the end.
+        next: Option<u32>,
+    },
+    /// One connection; `None` if nobody lives there.
+    Connection(Option<Box<ConnectionInfo>>),
+    /// Whether there was such a connection (or subscription).
+    Found(bool),
+    /// A page.
+    Channels {
+        /// The channels.
+        items: Vec<ChannelInfo>,
+        /// Where the next page begins; `None` at the end.
+        next: Option<u32>,
+    },
+    /// One channel; `None` if it has neither listeners nor history.
+    Channel(Option<Box<ChannelInfo>>),
+    /// The worker's figures.
+    Figures(Figures),
+}
+
+/// A connection as the registry shows it.
+#[derive(Clone, Debug)]
+pub struct ConnectionInfo {
+    /// Its public id.
+    pub id: ConnectionId,
+    /// Who it is.
+    pub identity: Identity,
+    /// The other end.
+    pub client: Client,
+    /// Channels it subscribed to by name.
+    pub channels: Vec<ChannelName>,
+    /// When it came.
+    pub connected_at: UnixMs,
+    /// Milliseconds since its last byte.
+    pub idle_ms: u64,
+    /// Of the last Ping; 0 before the first, and on SSE.
+    pub round_trip_ms: u32,
+    /// Waiting to be written.
+    pub queued_bytes: u32,
+    /// Commands it sent.
+    pub messages_in: u64,
+    /// Frames it got.
+    pub messages_out: u64,
+    /// Its own metadata, untrusted.
+    pub client_meta: Option<Bytes>,
+}
+
+/// A channel as its home shows it.
+#[derive(Clone, Debug)]
+pub struct ChannelInfo {
+    /// Which.
+    pub channel: ChannelKey,
+    /// Connections that listen.
+    pub connections: u32,
+    /// Its newest record.
+    pub position: Position,
+    /// Records retained.
+    pub records: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// A worker's counters and gauges, since its start. `published = delivered + dropped + filtered` per listener is checked by tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Connections now.
+    pub connections: u64,
+    /// Of these, over SSE.
+    pub connections_sse: u64,
+    /// Channels at home here.
+    pub channels: u64,
+    /// Subscriptions by name.
+    pub subscriptions: u64,
+    /// Bytes of history.
+    pub history_bytes: u64,
+    /// Connections since the start.
+    pub connected: u64,
+    /// Messages admitted here.
+    pub published: u64,
+    /// Messages put into outboxes.
+    pub delivered: u64,
+    /// Messages passed over because the publisher excluded the session.
+    pub excluded: u64,
+    /// Ephemeral messages dropped for slow readers or full queues.
+    pub dropped: u64,
+    /// Times a subscription fell behind.
+    pub fell_behind: u64,
+    /// Gaps told that are loss.
+    pub gaps: u64,
+    /// Commands refused.
+    pub rejected: u64,
+}

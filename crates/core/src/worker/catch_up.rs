@@ -1,0 +1,94 @@
+//! Catching up: subscriptions that are Behind pull pages until they reach the head.
+
+use super::Worker;
+use super::peers::{Peer, Pull, Pulled};
+use crate::event::Event;
+use crate::frame::Frame;
+use crate::position::{Gap, GapReason, Position};
+use crate::session::Link;
+
+impl Worker {
+    /// Notes that a session may have something to pull. Only an empty outbox pulls, so a slow reader holds one page at most.
+    pub(crate) fn schedule_pull(&mut self, slot: u32) {
+        let Some(session) = self.sessions.at_slot_mut(slot) else { return };
+        if session.outbox.is_empty() && session.listens() {
+            self.pulls.push_back(session.key);
+        }
+    }
+
+    /// Asks for one page for each session that waits for one, as far as credits go.
+    pub(crate) fn settle_pulls(&mut self) {
+        for _ in 0..self.pulls.len() {
+            let Some(key) = self.pulls.pop_front() else { return };
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            let pulling = |link: &Link| matches!(link, Link::Behind { pulling: true, .. });
+            if !session.outbox.is_empty() || session.subscriptions.iter().any(|it| pulling(&it.link)) {
+                continue;
+            }
+            let Some(subscription) = session.subscriptions.iter_mut().find(|it| matches!(it.link, Link::Behind { .. }))
+            else {
+                continue;
+            };
+            let local = self.locals.at(subscription.local);
+            let (Some(home), to) = (local.home, local.home_worker) else { continue };
+            if !self.peers.can_pull(to) {
+                self.pulls.push_back(key);
+                continue;
+            }
+            if let Link::Behind { next, pulling, .. } = &mut subscription.link {
+                *pulling = true;
+                let pull = Pull { connection: key, worker: self.id, local: local.key, home, next: *next };
+                self.peers.request(to, Peer::Pull(pull));
+            }
+        }
+    }
+
+    /// A page has come.
+    pub(crate) fn handle_pulled(&mut self, pulled: Pulled) {
+        let (local, slot) = (pulled.local, pulled.connection.slot);
+        let Some(session) = self.sessions.get_mut(pulled.connection) else { return };
+        let Some(entry) = self.locals.get(local) else { return };
+        let (channel, epoch) = (entry.channel.clone(), entry.epoch.clone());
+        let Some(index) = session.subscriptions.iter().position(|it| it.local == local.slot) else { return };
+        let subscription = &mut session.subscriptions[index];
+        let Link::Behind { mut next, pulling: true, slow } = subscription.link else { return };
+        if next != pulled.from {
+            return;
+        }
+        if let (Some(range), Some(epoch)) = (pulled.page.missing, epoch) {
+            next = range.1 + 1;
+            let reason = if slow { GapReason::Slow } else { GapReason::Window };
+            let gap = Gap { range: Some(range), reason };
+            let position = Position { epoch, offset: range.1 };
+            let event = Event::Gap { channel, gap, position };
+            session.outbox.push(Frame::moving(event, 256, Some((local, range.1))), &mut self.pool);
+            self.figures.gaps += 1;
+        }
+        let count = pulled.page.records.len() as u64;
+        next += count;
+        session.subscriptions[index].link = Link::Behind { next, pulling: false, slow };
+        if !pulled.live {
+            // The others of this session get their turn first.
+            let last = session.subscriptions.len() - 1;
+            session.subscriptions.swap(index, last);
+        }
+        let me = self.session_id(pulled.connection);
+        for record in &pulled.page.records {
+            if record.exclude.contains(&me) {
+                self.figures.excluded += 1;
+                if let Some(position) = record.position() {
+                    self.push_skip(slot, &record.channel, position, local);
+                }
+                continue;
+            }
+            let frame = self.frames.frame(record, local);
+            self.sessions.at_mut(slot).outbox.push(frame, &mut self.pool);
+            self.figures.delivered += 1;
+        }
+        if pulled.live {
+            self.join_audience(slot, local.slot);
+        }
+        self.queue_write(slot);
+        self.schedule_pull(slot);
+    }
+}

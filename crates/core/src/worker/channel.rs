@@ -1,0 +1,351 @@
+//! A channel at its home: the one place that orders, keeps and hands out its records.
+
+use std::mem;
+
+use smallvec::SmallVec;
+
+use super::Worker;
+use super::call::ChannelInfo;
+use super::output::{Lifecycle, Output};
+use super::peers::{Attach, AttachFor, Attached, Peer, Pull, Pulled};
+use crate::history::Ring;
+use crate::id::{Audience, ChannelKey, SlotKey, WorkerId};
+use crate::limits;
+use crate::position::{Epoch, Offset};
+use crate::publish::{Desk, Draft};
+use crate::slab::Slab;
+use crate::time::Time;
+use crate::timer::Timer;
+
+/// A place in the table of homes.
+#[derive(Debug)]
+pub(crate) enum HomeState {
+    /// The log has been asked where the channel stands; what came in the meantime waits. Bounded by the credits of the askers.
+    Opening { channel: ChannelKey, parked: Vec<Parked> },
+    /// At work.
+    Ready(Box<Home>),
+}
+
+#[derive(Debug)]
+pub(crate) enum Parked {
+    Attach(Box<Attach>),
+    Publish(Box<Draft>),
+}
+
+/// A channel's state at its home.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) key: SlotKey,
+    pub(crate) channel: ChannelKey,
+    pub(crate) ring: Ring,
+    pub(crate) desk: Desk,
+    pub(crate) interests: SmallVec<[Interest; 2]>,
+    pub(crate) last_used: Time,
+    pub(crate) message_events: bool,
+    armed: bool,
+}
+
+/// One worker's listeners.
+#[derive(Debug)]
+pub(crate) struct Interest {
+    pub(crate) home: SlotKey,
+    pub(crate) worker: WorkerId,
+    /// The worker's name for the channel.
+    pub(crate) local: SlotKey,
+    pub(crate) count: u32,
+    pub(crate) feed: Feed,
+}
+
+/// Whether records flow to a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feed {
+    /// Each record is in its queue.
+    Live,
+    /// Its queue was full. Once it has been told, a pull that reaches the head makes it Live again.
+    Behind { noticed: bool },
+}
+
+impl Home {
+    /// Connections that listen, as far as their workers have told.
+    pub(crate) fn connections(&self) -> u32 {
+        self.interests.iter().map(|interest| interest.count).sum()
+    }
+
+    pub(crate) fn info(&self) -> ChannelInfo {
+        ChannelInfo {
+            channel: self.channel.clone(),
+            connections: self.connections(),
+            position: self.ring.position(),
+            records: self.ring.len(),
+            bytes: self.ring.bytes(),
+        }
+    }
+
+    pub(crate) fn interest(&mut self, worker: WorkerId, local: SlotKey) -> &mut Interest {
+        // A worker has at most one entry per channel; a newer name replaces an older one, whose listeners are all gone.
+        if let Some(index) = self.interests.iter().position(|interest| interest.worker == worker) {
+            let interest = &mut self.interests[index];
+            if interest.local != local {
+                *interest = Interest { home: self.key, worker, local, count: 0, feed: Feed::Live };
+            }
+            return &mut self.interests[index];
+        }
+        self.interests.push(Interest { home: self.key, worker, local, count: 0, feed: Feed::Live });
+        self.interests.last_mut().expect("just pushed")
+    }
+
+    /// Whether everything after `reached` will follow in the worker's queue; makes a worker Live that has caught up.
+    fn joins(&mut self, worker: WorkerId, reached: Offset) -> bool {
+        let head = self.ring.head();
+        let Some(interest) = self.interests.iter_mut().find(|interest| interest.worker == worker) else { return false };
+        match interest.feed {
+            _ if reached < head => false,
+            Feed::Live => true,
+            // Joining before the notice is out would hide the hole from the others there.
+            Feed::Behind { noticed: false } => false,
+            Feed::Behind { noticed: true } => {
+                interest.feed = Feed::Live;
+                true
+            }
+        }
+    }
+}
+
+/// The home at a place, if it is at work. Borrows only the table, for callers that need the links beside it.
+pub(crate) fn ready(homes: &mut Slab<HomeState>, key: SlotKey) -> Option<&mut Home> {
+    match homes.get_mut(key) {
+        Some(HomeState::Ready(home)) => Some(home),
+        Some(HomeState::Opening { .. }) | None => None,
+    }
+}
+
+impl Worker {
+    pub(crate) fn home_mut(&mut self, key: SlotKey) -> Option<&mut Home> {
+        ready(&mut self.homes, key)
+    }
+
+    /// The home of a channel if it is at work here.
+    pub(crate) fn home_of_mut(&mut self, channel: &ChannelKey) -> Option<&mut Home> {
+        let key = self.home_index.get(channel).copied()?;
+        self.home_mut(key)
+    }
+
+    /// Runs a request at its channel's home, or parks it until the log has said where the channel stands.
+    pub(crate) fn at_home(&mut self, channel: &ChannelKey, request: Parked) {
+        let key = self.home_index.get(channel).copied().unwrap_or_else(|| self.open_home(channel));
+        if let Some(HomeState::Opening { parked, .. }) = self.homes.get_mut(key) {
+            parked.push(request);
+            return;
+        }
+        match request {
+            Parked::Attach(attach) => self.handle_attach(key, *attach),
+            Parked::Publish(draft) => self.handle_draft(key, *draft),
+        }
+    }
+
+    fn open_home(&mut self, channel: &ChannelKey) -> SlotKey {
+        let key = self.homes.insert_with(|_| HomeState::Opening { channel: channel.clone(), parked: Vec::new() });
+        self.home_index.insert(channel.clone(), key);
+        self.peers.outputs.push_back(Output::OpenLog { home: key, channel: channel.clone() });
+        key
+    }
+
+    pub(crate) fn handle_log_opened(&mut self, key: SlotKey, epoch: Epoch, head: Offset) {
+        let Some(state @ HomeState::Opening { .. }) = self.homes.get_mut(key) else { return };
+        let HomeState::Opening { channel, parked } = mem::replace(
+            state,
+            HomeState::Opening { channel: ChannelKey::everyone(Default::default()), parked: Vec::new() },
+        ) else {
+            unreachable!("matched above")
+        };
+        let rule = self.options.rule(&channel);
+        let history = rule.map_or(self.options.history, |rule| rule.history);
+        let mut home = Box::new(Home {
+            key,
+            ring: Ring::new(history, epoch, head),
+            desk: Desk::default(),
+            interests: SmallVec::new(),
+            last_used: self.now.time,
+            message_events: rule.is_some_and(|rule| rule.message_events),
+            armed: false,
+            channel,
+        });
+        // A user's connections at its home worker listen without having attached.
+        if let Audience::User(_) = home.channel.audience
+            && let Some(local) = self.local_index.get(&home.channel).copied()
+            && self.locals.at(local.slot).home.is_none()
+        {
+            let count = self.locals.at(local.slot).listeners;
+            home.interest(self.id, local).count = count;
+            let entry = self.locals.at_mut(local.slot);
+            entry.home = Some(key);
+            entry.epoch = Some(home.ring.epoch().clone());
+            entry.head = head;
+        }
+        let channel = home.channel.clone();
+        if let Some(state) = self.homes.get_mut(key) {
+            *state = HomeState::Ready(home);
+        }
+        self.arm_home(key);
+        for request in parked {
+            self.at_home(&channel, request);
+        }
+    }
+
+    fn handle_attach(&mut self, key: SlotKey, attach: Attach) {
+        let Some(home) = self.home_mut(key) else { return };
+        let window = home.ring.window(&attach.start);
+        let was_vacant = home.connections() == 0;
+        let interest = home.interest(attach.worker, attach.local);
+        match attach.asker {
+            AttachFor::Repeat { .. } | AttachFor::Everyone => {}
+            AttachFor::Connect { .. } | AttachFor::Subscribe { .. } => interest.count += 1,
+        }
+        let attached = Attached {
+            asker: attach.asker,
+            local: attach.local,
+            home: key,
+            epoch: home.ring.epoch().clone(),
+            head: home.ring.head(),
+            position: window.position,
+            recovered: window.recovered,
+            gap: window.gap,
+            live: home.joins(attach.worker, window.position),
+        };
+        let occupied = was_vacant && home.connections() > 0;
+        let channel = home.channel.clone();
+        self.peers.answer(attach.worker, Peer::Attached(Box::new(attached)));
+        if occupied {
+            self.occupancy(Lifecycle::ChannelOccupied { channel });
+        }
+    }
+
+    pub(crate) fn handle_pull(&mut self, pull: Pull) {
+        let now = self.now.time;
+        let (page, live) = match self.home_mut(pull.home) {
+            Some(home) => {
+                home.ring.trim(now);
+                let page = home.ring.page(pull.next);
+                let reached = page.records.last().and_then(|record| record.offset);
+                let reached = reached.or(page.missing.map(|(_, last)| last)).unwrap_or(pull.next - 1);
+                let live = home.joins(pull.worker, reached);
+                (page, live)
+            }
+            None => Default::default(),
+        };
+        let pulled = Pulled { connection: pull.connection, local: pull.local, from: pull.next, page, live };
+        self.peers.answer(pull.worker, Peer::Pulled(Box::new(pulled)));
+    }
+
+    pub(crate) fn handle_interest(
+        &mut self,
+        from: WorkerId,
+        home: Option<SlotKey>,
+        channel: Option<Box<ChannelKey>>,
+        local: SlotKey,
+        count: u32,
+    ) {
+        let key = home.or_else(|| channel.and_then(|channel| self.home_index.get(&*channel).copied()));
+        let Some(home) = key.and_then(|key| self.home_mut(key)) else { return };
+        let before = home.connections();
+        let Some(index) = home.interests.iter().position(|it| it.worker == from && it.local == local) else { return };
+        home.interests[index].count = count;
+        if count == 0 && home.channel.audience != Audience::Everyone {
+            home.interests.swap_remove(index);
+        }
+        let after = home.connections();
+        let (key, channel) = (home.key, home.channel.clone());
+        if before > 0 && after == 0 {
+            self.occupancy(Lifecycle::ChannelVacated { channel });
+            self.arm_home(key);
+        }
+    }
+
+    fn occupancy(&mut self, event: Lifecycle) {
+        let channel = match &event {
+            Lifecycle::ChannelOccupied { channel } | Lifecycle::ChannelVacated { channel } => channel,
+            Lifecycle::Connected { .. }
+            | Lifecycle::Disconnected { .. }
+            | Lifecycle::SubscriptionAdded { .. }
+            | Lifecycle::SubscriptionRemoved { .. }
+            | Lifecycle::MessagePublished { .. } => return,
+        };
+        if let Audience::Named(_) = channel.audience {
+            self.peers.outputs.push_back(Output::Lifecycle(event));
+        }
+    }
+
+    /// Marks the workers whose `Behind` notice is out: from now on a pull may make them Live.
+    pub(crate) fn note_noticed(&mut self, noticed: Vec<(SlotKey, WorkerId)>) {
+        for (key, worker) in noticed {
+            let Some(home) = self.home_mut(key) else { continue };
+            for interest in home.interests.iter_mut().filter(|interest| interest.worker == worker) {
+                if interest.feed == (Feed::Behind { noticed: false }) {
+                    interest.feed = Feed::Behind { noticed: true };
+                }
+            }
+        }
+    }
+
+    /// Wakes a home when its oldest record has aged, or when it may be forgotten.
+    pub(crate) fn arm_home(&mut self, key: SlotKey) {
+        let now = self.now.time;
+        let Some(home) = self.home_mut(key) else { return };
+        let ages = home.ring.trim(now);
+        let forgets = home.interests.is_empty().then(|| home.last_used.after(limits::CHANNEL_LINGER));
+        let next = match (ages, forgets) {
+            (Some(ages), Some(forgets)) => ages.min(forgets.max(now)),
+            (Some(at), None) | (None, Some(at)) => at.max(now),
+            (None, None) => return,
+        };
+        if !mem::replace(&mut home.armed, true) {
+            self.wheel.arm(Timer::Channel(key), next);
+        }
+    }
+
+    pub(crate) fn handle_home_deadline(&mut self, key: SlotKey) {
+        let now = self.now.time;
+        let Some(home) = self.home_mut(key) else { return };
+        home.armed = false;
+        let before = home.ring.bytes();
+        home.ring.trim(now);
+        let freed = before - home.ring.bytes();
+        let over = home.last_used.after(limits::CHANNEL_LINGER) <= now;
+        let forgotten = home.interests.is_empty() && home.ring.len() == 0 && over && home.desk.is_idle(now);
+        self.history_bytes -= freed;
+        if forgotten {
+            if let Some(HomeState::Ready(home)) = self.homes.remove(key) {
+                self.home_index.remove(&home.channel);
+                self.peers.outputs.push_back(Output::ForgetLog { channel: home.channel });
+            }
+        } else {
+            self.arm_home(key);
+        }
+    }
+
+    /// Keeps all rings together within their budget: the longest idle channels give theirs up.
+    pub(crate) fn fit_history_budget(&mut self) {
+        let budget = self.options.history_total_bytes;
+        if self.history_bytes <= budget {
+            return;
+        }
+        let mut rings: Vec<_> = self
+            .homes
+            .iter_from(0)
+            .filter_map(|(key, state)| match state {
+                HomeState::Ready(home) if home.ring.len() > 0 => Some((home.last_used, key)),
+                HomeState::Ready(_) | HomeState::Opening { .. } => None,
+            })
+            .collect();
+        rings.sort_unstable();
+        // A tenth more than needed, so that the next publish does not come here again.
+        let goal = budget - budget / 10;
+        for (_, key) in rings {
+            if self.history_bytes <= goal {
+                break;
+            }
+            let freed = self.home_mut(key).map_or(0, |home| home.ring.clear());
+            self.history_bytes -= freed;
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The client registry: connections come, live and go, and can be looked at and steered from outside.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Worker;
+use super::call::{Answer, Call, ConnectionInfo, ConnectionQuery};
+use super::channel::{HomeState, Parked};
+use super::input::Opened;
+use super::output::{DisconnectReason, Lifecycle, Output};
+use crate::command::{Listen, Subscribe};
+use crate::event::Event;
+use crate::id::{AppId, Audience, ChannelKey, ChannelName, ConnectionKey};
+use crate::limits;
+use crate::position::Start;
+use crate::rejection::{Close, Lost};
+use crate::session::{Outbox, Phase, Profile, Provider, Reply, Session};
+
+impl Worker {
+    pub(crate) fn handle_opened(&mut self, opened: Opened) {
+        let now = self.now;
+        let key = opened.connection;
+        self.figures.connections_sse += u64::from(opened.client.provider == Provider::Sse);
+        let profile = Profile {
+            identity: opened.identity.clone().unwrap_or_default(),
+            client: opened.client,
+            meta: None,
+            connected_at: now.wall,
+            messages_in: 0,
+            messages_out: 0,
+            sequence: 0,
+            strikes: 0,
+            strikes_since: now.time,
+        };
+        self.sessions.insert(Session {
+            key,
+            phase: Phase::Waiting,
+            dialect: opened.dialect,
+            identified: opened.identity.is_some(),
+            pings: false,
+            queued: false,
+            everyone_behind: false,
+            awaiting_pong: false,
+            in_flight: 0,
+            subscriptions: Vec::new(),
+            outbox: Outbox::default(),
+            last_seen: now.time,
+            deadline: now.time.after(limits::CONNECT_DEADLINE),
+            armed: now.time,
+            pinged_at: now.time,
+            round_trip_ms: 0,
+            profile: Box::new(profile),
+        });
+        self.arm_session(key);
+        if let Some(connect) = opened.connect {
+            self.begin(key, connect, None);
+        }
+    }
+
+    pub(crate) fn handle_received(&mut self, key: ConnectionKey) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.handle_sign_of_life(self.now.time, &self.options);
+        }
+    }
+
+    /// Ends a connection: it is told, its subscriptions end now, its last bytes get a moment.
+    pub(crate) fn end(&mut self, key: ConnectionKey, close: Close, reason: Option<Arc<str>>) {
+        let Some(session) = self.sessions.get(key) else { return };
+        if matches!(session.phase, Phase::Closing) {
+            return;
+        }
+        self.detach(key, DisconnectReason::Server(close));
+        let session = self.sessions.at_mut(key.slot);
+        session.phase = Phase::Closing;
+        session.deadline = self.now.time.after(limits::CLOSE_DEADLINE);
+        self.arm_session(key);
+        self.send(key, Event::Goaway { close, reason });
+        self.peers.outputs.push_back(Output::Close { connection: key, close });
+    }
+
+    /// The engine has let go of a connection.
+    pub(crate) fn handle_closed(&mut self, key: ConnectionKey, lost: Lost) {
+        let Some(session) = self.sessions.get(key) else { return };
+        if !matches!(session.phase, Phase::Closing) {
+            let reason = match lost {
+                Lost::Closed => DisconnectReason::Closed,
+                Lost::Dropped => DisconnectReason::Lost,
+                Lost::Violation => DisconnectReason::Violation,
+            };
+            self.detach(key, reason);
+        }
+        if let Some(mut session) = self.sessions.remove(key) {
+            session.outbox.clear(&mut self.pool);
+            self.figures.connections_sse -= u64::from(session.profile.client.provider == Provider::Sse);
+        }
+        if self.sessions.len() == 0 {
+            self.frames.clear();
+        }
+    }
+
+    /// Takes a session out of everything it listens to.
+    fn detach(&mut self, key: ConnectionKey, reason: DisconnectReason) {
+        let session = self.sessions.at_mut(key.slot);
+        let listened = session.listens();
+        let subscriptions = std::mem::take(&mut session.subscriptions);
+        if listened {
+            let everyone = self.everyone.slot;
+            self.locals.at_mut(everyone).listeners -= 1;
+            self.mark_dirty(everyone);
+            let was_open = matches!(self.sessions.at_mut(key.slot).phase, Phase::Open);
+            for subscription in subscriptions {
+                self.drop_subscription(key, subscription);
+            }
+            if was_open {
+                self.tell(key, |connection, sequence, user| Lifecycle::Disconnected {
+                    connection,
+                    sequence,
+                    user,
+                    reason,
+                });
+            }
+        }
+    }
+
+    pub(crate) fn handle_drain(&mut self) {
+        let keys: Vec<_> = self.sessions.iter_from(0).map(|session| session.key).collect();
+        for key in keys {
+            self.end(key, Close::Drain, None);
+        }
+    }
+
+    pub(crate) fn handle_call(&mut self, ticket: u64, call: Call) {
+        let answer = match call {
+            Call::Publish(draft) => {
+                let channel = draft.channel.clone();
+                return self.at_home(&channel, Parked::Publish(draft));
+            }
+            Call::Connections(query) => self.list_connections(&query),
+            Call::Connection(key) => Answer::Connection(self.sessions.get(key).map(|it| Box::new(self.info(it)))),
+            Call::Disconnect { connection, reason } => {
+                let found = self.sessions.get(connection).is_some_and(|it| !matches!(it.phase, Phase::Closing));
+                self.end(connection, Close::Stopped, reason);
+                Answer::Found(found)
+            }
+            Call::Subscribe { connection, channel } => return self.call_subscribe(ticket, connection, channel),
+            Call::Unsubscribe { connection, channel } => self.call_unsubscribe(connection, channel),
+            Call::SetMeta { connection, meta } => self.set_meta(connection, meta),
+            Call::Channels { app, after, limit } => self.list_channels(app, after, limit),
+            Call::Channel(channel) => Answer::Channel(self.home_of_mut(&channel).map(|home| Box::new(home.info()))),
+            Call::Figures => Answer::Figures(self.figures()),
+        };
+        self.peers.outputs.push_back(Output::Answered { ticket, answer });
+    }
+
+    fn list_connections(&self, query: &ConnectionQuery) -> Answer {
+        let channel = query.channel.clone().map(|name| ChannelKey::named(query.app, name));
+        let local = channel.as_ref().map(|channel| self.local_index.get(channel).map(|key| key.slot));
+        let mut items = Vec::new();
+        let mut next = None;
+        for (scanned, session) in self.sessions.iter_from(query.after).enumerate() {
+            if items.len() >= query.limit || scanned >= limits::SCAN_MAX {
+                next = Some(session.key.slot);
+                break;
+            }
+            let identity = &session.profile.identity;
+            let matches = matches!(session.phase, Phase::Open)
+                && identity.app == query.app
+                && query.user.as_ref().is_none_or(|user| identity.user.as_ref() == Some(user))
+                && local.is_none_or(|local| {
+                    local.is_some_and(|local| session.subscriptions.iter().any(|it| it.local == local))
+                });
+            if matches {
+                items.push(self.info(session));
+            }
+        }
+        Answer::Connections { items, next }
+    }
+
+    fn info(&self, session: &Session) -> ConnectionInfo {
+        let named = session.subscriptions.iter().filter(|it| it.named);
+        let name = |local: u32| match &self.locals.at(local).channel.audience {
+            Audience::Named(name) => Some(name.clone()),
+            Audience::Everyone | Audience::User(_) => None,
+        };
+        ConnectionInfo {
+            id: self.session_id(session.key),
+            identity: session.profile.identity.clone(),
+            client: session.profile.client.clone(),
+            channels: named.filter_map(|it| name(it.local)).collect(),
+            connected_at: session.profile.connected_at,
+            idle_ms: u64::try_from(self.now.time.since(session.last_seen).as_millis()).unwrap_or(u64::MAX),
+            round_trip_ms: session.round_trip_ms,
+            queued_bytes: session.outbox.bytes(),
+            messages_in: session.profile.messages_in,
+            messages_out: session.profile.messages_out,
+            client_meta: session.profile.meta.clone(),
+        }
+    }
+
+    fn list_channels(&self, app: AppId, after: u32, limit: usize) -> Answer {
+        let mut items = Vec::new();
+        let mut next = None;
+        for (key, state) in self.homes.iter_from(after) {
+            if items.len() >= limit {
+                next = Some(key.slot);
+                break;
+            }
+            if let HomeState::Ready(home) = state
+                && home.channel.app == app
+                && matches!(home.channel.audience, Audience::Named(_))
+            {
+                items.push(home.info());
+            }
+        }
+        Answer::Channels { items, next }
+    }
+
+    fn call_subscribe(&mut self, ticket: u64, key: ConnectionKey, name: ChannelName) {
+        if !self.sessions.get(key).is_some_and(|it| matches!(it.phase, Phase::Open)) {
+            let answer = Answer::Found(false);
+            return self.peers.outputs.push_back(Output::Answered { ticket, answer });
+        }
+        // The client is told like after a subscribe of its own, but without a number.
+        let subscribe = Subscribe { listen: Listen::Named(name), start: Start::Now };
+        self.handle_subscribe(key, subscribe, Reply::Announce { ticket });
+    }
+
+    fn call_unsubscribe(&mut self, key: ConnectionKey, name: ChannelName) -> Answer {
+        let Some(session) = self.sessions.get(key) else { return Answer::Found(false) };
+        let channel = ChannelKey::named(session.profile.identity.app, name);
+        let found = self.unsubscribe(key, &channel);
+        if found {
+            self.send(key, Event::Unsubscribed { reference: None, channel });
+        }
+        Answer::Found(found)
+    }
+
+    fn set_meta(&mut self, key: ConnectionKey, meta: Option<Bytes>) -> Answer {
+        let session = self.sessions.get_mut(key);
+        Answer::Found(session.map(|session| session.profile.identity.meta = meta).is_some())
+    }
+}

@@ -1,0 +1,116 @@
+//! What happens to a worker.
+
+use std::sync::Arc;
+
+use super::call::Call;
+use super::peers::PeerMessage;
+use crate::command::{Command, Connect};
+use crate::frame::Dialect;
+use crate::id::{ConnectionKey, SlotKey, WorkerId};
+use crate::permissions::Identity;
+use crate::position::{Epoch, Offset};
+use crate::record::Record;
+use crate::rejection::{Lost, Rejection};
+use crate::session::{Client, Reply};
+
+/// One thing that happened. Everything a worker ever learns comes through here.
+#[derive(Debug)]
+pub enum Input {
+    /// A connection was handed over. The engine has chosen its place.
+    Opened(Box<Opened>),
+    /// Bytes came from a connection, whatever they mean.
+    Received {
+        /// From which.
+        connection: ConnectionKey,
+    },
+    /// A connection sent a command.
+    Command {
+        /// Which one.
+        connection: ConnectionKey,
+        /// The command.
+        command: Command,
+        /// Where the answer goes.
+        reply: Reply,
+    },
+    /// A connection sent something that is no command.
+    Malformed {
+        /// Which one.
+        connection: ConnectionKey,
+        /// What is wrong.
+        rejection: Box<Rejection>,
+        /// Where the answer goes.
+        reply: Reply,
+    },
+    /// The authenticator's answer to `Output::Ask`.
+    Identified {
+        /// For whom it was asked.
+        connection: ConnectionKey,
+        /// Who it is, or why not.
+        identity: Result<Box<Identity>, Box<Rejection>>,
+    },
+    /// A connection is gone, or has taken its last bytes.
+    Closed {
+        /// Which one.
+        connection: ConnectionKey,
+        /// What the engine saw.
+        lost: Lost,
+    },
+    /// A message from a worker (possibly this one).
+    Peer {
+        /// Which one.
+        from: WorkerId,
+        /// The message.
+        message: PeerMessage,
+    },
+    /// A worker has taken messages of ours out of its queue.
+    Room {
+        /// Which one.
+        peer: WorkerId,
+        /// How many that were sent against room.
+        entries: u32,
+        /// Their cost.
+        bytes: u64,
+    },
+    /// The answer to `Output::OpenLog`.
+    LogOpened {
+        /// Who asked.
+        home: SlotKey,
+        /// The log's life.
+        epoch: Epoch,
+        /// Its newest offset.
+        head: Offset,
+    },
+    /// The log has ordered a record.
+    Committed {
+        /// Whose channel.
+        home: SlotKey,
+        /// The append it answers; `None` for a record of another node.
+        ticket: Option<u64>,
+        /// The record with epoch and offset.
+        record: Arc<Record>,
+    },
+    /// A question or an order from the HTTP API or the application.
+    Call {
+        /// To answer it.
+        ticket: u64,
+        /// The call.
+        call: Call,
+    },
+    /// The node shuts down: every connection is told and closed.
+    Drain,
+}
+
+/// A connection as the engine hands it over.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its place and generation.
+    pub connection: ConnectionKey,
+    /// How it spells frames.
+    pub dialect: Dialect,
+    /// The other end.
+    pub client: Client,
+    /// Who it is; `None` if its `connect` frame must say.
+    pub identity: Option<Identity>,
+    /// What its URL asked for; `None` if a `connect` frame must come.
+    pub connect: Option<Connect>,
+}

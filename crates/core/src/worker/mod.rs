@@ -1,0 +1,290 @@
+//! A worker: some connections and some channels, one owner.
+//!
+//! The contract, for whoever drives it:
+//! 1. [`Worker::handle`] everything that happened, in order. Peer messages wait while [`Worker::is_walking`].
+//! 2. After each input, carry out [`Worker::poll_output`] until it is empty.
+//! 3. [`Worker::advance`] walks as far as time allows, then [`Worker::finish_turn`] and its outputs.
+//! 4. Write the connections of [`Worker::poll_writable`]: look at [`Worker::outbox`], then say what was [`Worker::written`].
+//! 5. Sleep until [`Worker::next_deadline`], then [`Worker::handle_timeout`].
+//!
+//! The router here holds one arm per input and no rules.
+
+mod audience;
+mod call;
+mod catch_up;
+mod channel;
+mod commands;
+mod connections;
+mod frames;
+mod input;
+mod output;
+mod peers;
+pub mod publishing;
+mod sessions;
+mod subscribing;
+mod writing;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use hashbrown::HashMap;
+
+use audience::{Local, Walk};
+pub use call::{Answer, Call, ChannelInfo, ConnectionInfo, ConnectionQuery, Figures};
+pub(crate) use channel::Home;
+use channel::{HomeState, Parked};
+use frames::FrameCache;
+pub use input::{Input, Opened};
+pub use output::{DisconnectReason, Lifecycle, Output};
+pub use peers::PeerMessage;
+pub(crate) use peers::Peers;
+use peers::{Attach, AttachFor, Peer};
+use sessions::Sessions;
+
+use crate::event::Event;
+use crate::frame::Frame;
+use crate::id::{AppId, ChannelKey, ConnectionKey, SlotKey, WorkerId};
+use crate::limits;
+use crate::options::Options;
+use crate::position::Start;
+use crate::record::SessionId;
+use crate::session::OutboxPool;
+use crate::time::{Now, Time};
+use crate::timer::{Timer, Wheel};
+
+/// What a worker is told at its start.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Which of the workers it is.
+    pub id: WorkerId,
+    /// How many there are.
+    pub workers: usize,
+    /// Random per start of the node.
+    pub node: u32,
+    /// Random, the same for all workers of the node: which channel is at home where.
+    pub seed: u64,
+    /// Random, different for each worker: ids and jitter.
+    pub random: u64,
+    /// The operator's choices.
+    pub options: Options,
+}
+
+/// The state machine of one worker thread.
+#[derive(Debug)]
+pub struct Worker {
+    id: WorkerId,
+    workers: usize,
+    node: u32,
+    seed: u64,
+    random: u64,
+    options: Options,
+    now: Now,
+    sessions: Sessions,
+    locals: crate::slab::Slab<Local>,
+    local_index: HashMap<ChannelKey, SlotKey>,
+    everyone: SlotKey,
+    homes: crate::slab::Slab<HomeState>,
+    home_index: HashMap<ChannelKey, SlotKey>,
+    history_bytes: u64,
+    peers: Peers,
+    walk: Option<Walk>,
+    wheel: Wheel,
+    planned_wake: Option<Time>,
+    excused_until: Time,
+    writable: VecDeque<ConnectionKey>,
+    pulls: VecDeque<ConnectionKey>,
+    dirty: Vec<SlotKey>,
+    pool: OutboxPool,
+    frames: FrameCache,
+    heartbeat: Rc<Frame>,
+    ping: Rc<Frame>,
+    nonce: u32,
+    figures: Figures,
+}
+
+/// The home of a channel: which worker of the node orders it.
+#[must_use]
+pub fn home_worker(fingerprint: u64, seed: u64, workers: usize) -> WorkerId {
+    // A multiply spreads neighbouring fingerprints; the seed keeps strangers from choosing names that meet on one worker.
+    let mixed = (fingerprint ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    WorkerId(u8::try_from(mixed % workers as u64).expect("at most 256 workers"))
+}
+
+impl Worker {
+    /// A worker without connections. Its first outputs attach it to `$all`.
+    #[must_use]
+    pub fn new(setup: Setup, now: Now) -> Self {
+        let mut worker = Self {
+            id: setup.id,
+            workers: setup.workers,
+            node: setup.node,
+            seed: setup.seed,
+            random: setup.random,
+            options: setup.options,
+            now,
+            sessions: Sessions::default(),
+            locals: Default::default(),
+            local_index: HashMap::new(),
+            everyone: SlotKey { slot: 0, generation: 0 },
+            homes: Default::default(),
+            home_index: HashMap::new(),
+            history_bytes: 0,
+            peers: Peers::new(setup.workers),
+            walk: None,
+            wheel: Wheel::new(now.time),
+            planned_wake: None,
+            excused_until: Time::default(),
+            writable: VecDeque::new(),
+            pulls: VecDeque::new(),
+            dirty: Vec::new(),
+            pool: OutboxPool::default(),
+            frames: FrameCache::new(),
+            heartbeat: Frame::new(Event::Heartbeat),
+            ping: Frame::new(Event::Ping),
+            nonce: 0,
+            figures: Figures::default(),
+        };
+        worker.everyone = worker.local_for(&ChannelKey::everyone(AppId::default()));
+        worker.attach(worker.everyone, AttachFor::Everyone, Start::Now);
+        worker
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.now = now;
+        match input {
+            Input::Opened(opened) => self.handle_opened(*opened),
+            Input::Received { connection } => self.handle_received(connection),
+            Input::Command { connection, command, reply } => self.handle_command(connection, command, reply),
+            Input::Malformed { connection, rejection, reply } => self.handle_malformed(connection, *rejection, reply),
+            Input::Identified { connection, identity } => self.handle_identified(connection, identity),
+            Input::Closed { connection, lost } => self.handle_closed(connection, lost),
+            Input::Peer { from, message } => self.handle_peer(from, message.0),
+            Input::Room { peer, entries, bytes } => self.peers.return_room(peer, entries, bytes),
+            Input::LogOpened { home, epoch, head } => self.handle_log_opened(home, epoch, head),
+            Input::Committed { home, ticket, record } => self.handle_committed(home, ticket, record),
+            Input::Call { ticket, call } => self.handle_call(ticket, call),
+            Input::Drain => self.handle_drain(),
+        }
+    }
+
+    fn handle_peer(&mut self, from: WorkerId, message: Peer) {
+        match message {
+            Peer::Attach(attach) => {
+                let channel = attach.channel.clone();
+                self.at_home(&channel, Parked::Attach(attach));
+            }
+            Peer::Attached(attached) => {
+                self.peers.return_credit(from);
+                self.handle_attached(*attached);
+            }
+            Peer::Pull(pull) => self.handle_pull(pull),
+            Peer::Pulled(pulled) => {
+                self.peers.return_credit(from);
+                self.handle_pulled(*pulled);
+            }
+            Peer::Publish(draft) => {
+                let channel = draft.channel.clone();
+                self.at_home(&channel, Parked::Publish(draft));
+            }
+            Peer::Published(published) => {
+                self.peers.return_credit(from);
+                self.handle_published(*published);
+            }
+            Peer::Deliver { local, record } => self.handle_deliver(local, record),
+            Peer::Behind { locals } => locals.into_iter().for_each(|local| self.handle_behind(local)),
+            Peer::Interest { home, channel, local, count } => self.handle_interest(from, home, channel, local, count),
+        }
+    }
+
+    /// The next effect to carry out.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.peers.outputs.pop_front()
+    }
+
+    /// Whether a walk is unfinished, so that messages from peers and new connections have to wait.
+    #[must_use]
+    pub const fn is_walking(&self) -> bool {
+        self.walk.is_some()
+    }
+
+    /// Whether one more command from a connection would find its credits. If not, its socket is not read for now.
+    #[must_use]
+    pub fn takes_commands(&self) -> bool {
+        self.peers.can_ask()
+    }
+
+    /// Ends a turn: tells peers what is only worth telling once per turn.
+    pub fn finish_turn(&mut self, now: Now) {
+        self.now = now;
+        let noticed = self.peers.send_notices();
+        self.note_noticed(noticed);
+        self.settle_dirty();
+        self.settle_pulls();
+    }
+
+    /// When [`Worker::handle_timeout`] wants to be called.
+    pub fn next_deadline(&mut self) -> Option<Time> {
+        self.planned_wake = self.wheel.next_deadline();
+        self.planned_wake
+    }
+
+    /// Takes what is due.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.now = now;
+        // Being late by this much means the process was frozen, and signs of life may lie unread in the sockets.
+        if self.planned_wake.take().is_some_and(|planned| now.time.since(planned) > limits::STALL) {
+            self.excused_until = now.time.after(limits::PONG_DEADLINE);
+        }
+        let mut due = Vec::new();
+        while self.wheel.take_due(now.time, &mut due) {
+            for timer in due.drain(..) {
+                match timer {
+                    Timer::Session(key) => self.handle_session_deadline(key),
+                    Timer::Channel(key) => self.handle_home_deadline(key),
+                }
+            }
+        }
+    }
+
+    /// The worker's figures.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        Figures {
+            connections: self.sessions.len() as u64,
+            channels: self.homes.len() as u64,
+            history_bytes: self.history_bytes,
+            dropped: self.figures.dropped + self.peers.signals_dropped,
+            ..self.figures
+        }
+    }
+
+    pub(crate) fn home_worker(&self, fingerprint: u64) -> WorkerId {
+        home_worker(fingerprint, self.seed, self.workers)
+    }
+
+    pub(crate) const fn session_id(&self, key: ConnectionKey) -> SessionId {
+        SessionId { node: self.node, worker: self.id, key }
+    }
+
+    /// The next number of a splitmix64 sequence: enough for ids and jitter, and the same for the same seed.
+    pub(crate) fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Sends one attach request.
+    fn attach(&mut self, local: SlotKey, asker: AttachFor, start: Start) {
+        let entry = self.locals.at_mut(local.slot);
+        entry.attaching += 1;
+        let (to, channel) = (entry.home_worker, entry.channel.clone());
+        let attach = Attach { asker, worker: self.id, local, channel, start };
+        self.peers.request(to, Peer::Attach(Box::new(attach)));
+    }
+}

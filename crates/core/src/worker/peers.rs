@@ -1,0 +1,261 @@
+//! What one worker says to another, and what it may say.
+//!
+//! - Each ordered pair of workers has one first-in first-out queue; also a worker and itself.
+//! - A *request* takes a credit, which reserves the place of its answer. Answers therefore always find room.
+//! - A *delivery* needs no credit but room: entries and bytes. Where there is none, the channel falls behind at that worker: no
+//!   more deliveries until one `Behind` notice is through and the worker has pulled itself up to the head.
+//! - *Interest* (how many listen) is state: the newest count is sent when there is room, so a leave cannot be lost.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::channel::{Feed, Interest};
+use super::output::Output;
+use crate::history::Page;
+use crate::id::{ChannelKey, ConnectionKey, SlotKey, WorkerId};
+use crate::limits;
+use crate::position::{Epoch, Gap, Offset, Start};
+use crate::publish::{Draft, PublishResult};
+use crate::record::Record;
+use crate::session::Reply;
+
+/// One message between workers. Opaque to the engine, which only moves it.
+#[derive(Debug)]
+pub struct PeerMessage(pub(crate) Peer);
+
+#[derive(Debug)]
+pub(crate) enum Peer {
+    Attach(Box<Attach>),
+    Attached(Box<Attached>),
+    Pull(Pull),
+    Pulled(Box<Pulled>),
+    Publish(Box<Draft>),
+    Published(Box<PublishedFor>),
+    Deliver { local: SlotKey, record: Arc<Record> },
+    Behind { locals: Vec<SlotKey> },
+    Interest { home: Option<SlotKey>, channel: Option<Box<ChannelKey>>, local: SlotKey, count: u32 },
+}
+
+impl PeerMessage {
+    /// Bytes that count against the queue's bound.
+    #[must_use]
+    pub fn cost(&self) -> u32 {
+        match &self.0 {
+            Peer::Deliver { record, .. } => record.cost(),
+            Peer::Attach(_)
+            | Peer::Attached(_)
+            | Peer::Pull(_)
+            | Peer::Pulled(_)
+            | Peer::Publish(_)
+            | Peer::Published(_)
+            | Peer::Behind { .. }
+            | Peer::Interest { .. } => 0,
+        }
+    }
+
+    /// Whether it was sent against room (as opposed to a credit), which the receiver's engine reports back as free again.
+    #[must_use]
+    pub const fn takes_room(&self) -> bool {
+        match self.0 {
+            Peer::Deliver { .. } | Peer::Behind { .. } | Peer::Interest { .. } => true,
+            Peer::Attach(_)
+            | Peer::Attached(_)
+            | Peer::Pull(_)
+            | Peer::Pulled(_)
+            | Peer::Publish(_)
+            | Peer::Published(_) => false,
+        }
+    }
+}
+
+/// On whose behalf a worker attaches to a channel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AttachFor {
+    /// The worker itself, to `$all`.
+    Everyone,
+    /// A session that connects; the index is that of its list, `None` for `$user` and `$all`.
+    Connect { connection: ConnectionKey, index: Option<u32>, nonce: u32 },
+    /// An open session.
+    Subscribe { connection: ConnectionKey, reply: Reply, nonce: u32 },
+    /// A session that has the subscription already and only wants an answer.
+    Repeat { connection: ConnectionKey, reply: Reply },
+}
+
+#[derive(Debug)]
+pub(crate) struct Attach {
+    pub(crate) asker: AttachFor,
+    pub(crate) worker: WorkerId,
+    pub(crate) local: SlotKey,
+    pub(crate) channel: ChannelKey,
+    pub(crate) start: Start,
+}
+
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) asker: AttachFor,
+    pub(crate) local: SlotKey,
+    pub(crate) home: SlotKey,
+    pub(crate) epoch: Epoch,
+    pub(crate) head: Offset,
+    /// The subscription continues after this offset.
+    pub(crate) position: Offset,
+    pub(crate) recovered: Option<bool>,
+    pub(crate) gap: Option<Gap>,
+    /// Every record after `position` follows in this queue.
+    pub(crate) live: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pull {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) worker: WorkerId,
+    pub(crate) local: SlotKey,
+    pub(crate) home: SlotKey,
+    pub(crate) next: Offset,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pulled {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) local: SlotKey,
+    /// The offset that was asked for: a page for an earlier subscription is not taken for the present one's.
+    pub(crate) from: Offset,
+    pub(crate) page: Page,
+    /// Every record after this page follows in this queue.
+    pub(crate) live: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct PublishedFor {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) reply: Reply,
+    pub(crate) result: PublishResult,
+}
+
+#[derive(Debug)]
+struct Link {
+    credits: u32,
+    room_entries: u32,
+    room_bytes: u64,
+    /// Channels, by the peer's name for them, whose notice has not been sent.
+    behind: Vec<(SlotKey, SlotKey)>,
+}
+
+/// A worker's links to all workers of its node, itself included.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    links: Vec<Link>,
+    pub(crate) outputs: VecDeque<Output>,
+    /// Ephemeral messages dropped because a queue was full.
+    pub(crate) signals_dropped: u64,
+}
+
+impl Peers {
+    pub(crate) fn new(workers: usize) -> Self {
+        let link = || Link {
+            credits: limits::CREDITS,
+            room_entries: limits::DELIVERIES,
+            room_bytes: limits::DELIVERY_BYTES,
+            behind: Vec::new(),
+        };
+        Self { links: (0..workers).map(|_| link()).collect(), outputs: VecDeque::new(), signals_dropped: 0 }
+    }
+
+    fn link(&mut self, worker: WorkerId) -> &mut Link {
+        &mut self.links[usize::from(worker.0)]
+    }
+
+    fn send(&mut self, to: WorkerId, message: Peer) {
+        self.outputs.push_back(Output::Peer { to, message: PeerMessage(message) });
+    }
+
+    /// Whether every peer would take all requests of one command.
+    pub(crate) fn can_ask(&self) -> bool {
+        self.links.iter().all(|link| link.credits >= limits::REQUESTS_PER_COMMAND)
+    }
+
+    /// Whether this peer would take one request. Pulls are asked one at a time and use what commands leave.
+    pub(crate) fn can_pull(&self, worker: WorkerId) -> bool {
+        self.links[usize::from(worker.0)].credits > 0
+    }
+
+    pub(crate) fn request(&mut self, to: WorkerId, request: Peer) {
+        let link = self.link(to);
+        assert!(link.credits > 0, "the caller has checked that there is a credit");
+        link.credits -= 1;
+        self.send(to, request);
+    }
+
+    pub(crate) fn answer(&mut self, to: WorkerId, answer: Peer) {
+        self.send(to, answer);
+    }
+
+    /// An answer has come: its credit is free again.
+    pub(crate) fn return_credit(&mut self, from: WorkerId) {
+        self.link(from).credits += 1;
+    }
+
+    /// The peer has taken this much out of its queue.
+    pub(crate) fn return_room(&mut self, from: WorkerId, entries: u32, bytes: u64) {
+        let link = self.link(from);
+        link.room_entries += entries;
+        link.room_bytes += bytes;
+    }
+
+    fn take_room(&mut self, to: WorkerId, bytes: u32) -> bool {
+        let link = self.link(to);
+        if link.room_entries == 0 || link.room_bytes < u64::from(bytes) {
+            return false;
+        }
+        link.room_entries -= 1;
+        link.room_bytes -= u64::from(bytes);
+        true
+    }
+
+    /// Hands a record to a worker that listens, or marks it behind.
+    pub(crate) fn deliver(&mut self, interest: &mut Interest, record: &Arc<Record>) {
+        match interest.feed {
+            Feed::Behind { .. } => {}
+            Feed::Live if self.take_room(interest.worker, record.cost()) => {
+                self.send(interest.worker, Peer::Deliver { local: interest.local, record: record.clone() });
+            }
+            Feed::Live => {
+                interest.feed = Feed::Behind { noticed: false };
+                self.link(interest.worker).behind.push((interest.home, interest.local));
+            }
+        }
+    }
+
+    /// Hands an ephemeral message to a worker that listens, or drops and counts it.
+    pub(crate) fn deliver_if_room(&mut self, interest: &Interest, record: &Arc<Record>) {
+        if self.take_room(interest.worker, record.cost()) {
+            self.send(interest.worker, Peer::Deliver { local: interest.local, record: record.clone() });
+        } else {
+            self.signals_dropped += 1;
+        }
+    }
+
+    /// Sends the `Behind` notices that have room. Returns the homes and workers whose notice is out.
+    pub(crate) fn send_notices(&mut self) -> Vec<(SlotKey, WorkerId)> {
+        let mut noticed = Vec::new();
+        for index in 0..self.links.len() {
+            let worker = WorkerId(u8::try_from(index).expect("at most 256 workers"));
+            if self.links[index].behind.is_empty() || !self.take_room(worker, 0) {
+                continue;
+            }
+            let behind = std::mem::take(&mut self.links[index].behind);
+            noticed.extend(behind.iter().map(|(home, _)| (*home, worker)));
+            self.send(worker, Peer::Behind { locals: behind.into_iter().map(|(_, local)| local).collect() });
+        }
+        noticed
+    }
+
+    /// Tells a home how many listen, if there is room.
+    pub(crate) fn send_interest(&mut self, to: WorkerId, interest: Peer) -> Result<(), Peer> {
+        if !self.take_room(to, 0) {
+            return Err(interest);
+        }
+        self.send(to, interest);
+        Ok(())
+    }
+}

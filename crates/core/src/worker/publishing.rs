@@ -1,0 +1,179 @@
+//! Publishing: from a session to the channel's home, and from there to the listeners.
+
+use std::sync::Arc;
+
+use super::Worker;
+use super::channel::ready;
+use super::output::{Lifecycle, Output};
+use super::peers::{Peer, PublishedFor};
+use crate::command::{Ack, Publish, Target};
+use crate::event::{Event, Outcome, Published};
+use crate::id::{ChannelKey, ConnectionKey, MessageId, SlotKey};
+use crate::position::Epoch;
+use crate::publish::{self, Admission, Draft, Origin, PublishResult, Publisher};
+use crate::record::Record;
+use crate::rejection::{Rejection, RejectionKind};
+use crate::session::Reply;
+use crate::time::{Now, Time, UnixMs};
+
+/// A message of a session or of the application, ready for its home.
+#[must_use]
+pub fn draft(
+    app: crate::id::AppId,
+    publish: Publish,
+    user: Option<crate::id::UserId>,
+    publisher: Publisher,
+    fresh_id: MessageId,
+    origin: Origin,
+) -> Draft {
+    let (channel, heard_in) = match publish.target {
+        Target::Everyone => (ChannelKey::everyone(app), None),
+        Target::Channel(name) => (ChannelKey::named(app, name), None),
+        Target::User(user) => (ChannelKey::user(app, user), None),
+        Target::UserInChannel { user, channel } => (ChannelKey::user(app, user), Some(ChannelKey::named(app, channel))),
+    };
+    let ephemeral = publish.ephemeral || heard_in.is_some();
+    let idempotent = publish.id.is_some() && !ephemeral;
+    let record = Record {
+        channel: heard_in.unwrap_or_else(|| channel.clone()),
+        epoch: Epoch::none(),
+        offset: None,
+        id: publish.id.unwrap_or(fresh_id),
+        time: UnixMs::default(),
+        admitted: Time::default(),
+        user,
+        event_type: publish.event_type,
+        data: publish.data,
+        key: publish.key,
+        meta: publish.meta,
+        exclude: publish.exclude.into(),
+    };
+    Draft { channel, record, publisher, idempotent, ephemeral, ack: publish.ack, origin }
+}
+
+/// A message id of the server's making: 48 bits of time and 48 random ones, 16 characters that sort by time.
+#[must_use]
+pub fn fresh_id(now: Now, random: u64) -> MessageId {
+    const ALPHABET: &[u8; 64] = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+    let digits = |bits: u64| (0..8).rev().map(move |place| ALPHABET[(bits >> (place * 6)) as usize & 63] as char);
+    let id: String = digits(now.wall.0).chain(digits(random)).collect();
+    MessageId::parse(&id).expect("16 plain characters are an id")
+}
+
+impl Worker {
+    pub(crate) fn handle_publish(&mut self, key: ConnectionKey, publish: Publish, reply: Reply) {
+        let me = self.session_id(key);
+        let fresh = fresh_id(self.now, self.next_random());
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let identity = &session.profile.identity;
+        if !identity.grants.publish {
+            return self.reject(key, reply, Rejection::new(RejectionKind::Forbidden, "may not publish"));
+        }
+        let max = self.options.message_bytes as usize;
+        if publish.data.len() > max {
+            let message = format!("data is {} bytes, the limit is {max}", publish.data.len());
+            let rejection =
+                Rejection { field: Some("data".into()), ..Rejection::new(RejectionKind::TooLarge, message) };
+            return self.reject(key, reply, rejection.limit(max as u64));
+        }
+        let user = identity.user.clone();
+        let publisher = user.clone().map_or(Publisher::Session(me), Publisher::User);
+        let ack = publish.ack;
+        let origin = match ack {
+            Ack::None => Origin::Nobody,
+            Ack::Node => Origin::Session { worker: self.id, connection: key, reply },
+        };
+        let app = identity.app;
+        let draft = draft(app, publish, user, publisher, fresh, origin);
+        if ack == Ack::None {
+            let published = Published { id: draft.record.id.clone(), position: None, duplicate: false, connections: 0 };
+            let outcome = Outcome::Published(published);
+            self.respond(key, reply, Event::Ok { reference: reply.reference(), outcome });
+        } else {
+            self.sessions.at_mut(key.slot).in_flight += 1;
+        }
+        let home = self.home_worker(draft.channel.fingerprint());
+        self.peers.request(home, Peer::Publish(Box::new(draft)));
+    }
+
+    /// A draft has come to its home.
+    pub(crate) fn handle_draft(&mut self, key: SlotKey, mut draft: Draft) {
+        self.figures.published += 1;
+        draft.record.time = self.now.wall;
+        draft.record.admitted = self.now.time;
+        let now = self.now.time;
+        let Some(home) = ready(&mut self.homes, key) else { return };
+        if draft.ephemeral {
+            draft.record.epoch = home.ring.epoch().clone();
+            home.last_used = now;
+            let published = publish::deliver_ephemeral(home, &mut self.peers, draft.record);
+            return self.settle(draft.origin, Ok(published));
+        }
+        match home.desk.admit(now, draft) {
+            Admission::Append { ticket, record } => {
+                self.peers.outputs.push_back(Output::Append { home: key, ticket, record });
+            }
+            Admission::Waits => {}
+            Admission::Duplicate { origin, result } => self.settle(origin, Ok(result)),
+            Admission::Conflict { origin } => {
+                let message = "this id was used for another message in the last 5 minutes";
+                let rejection = Rejection { kind: RejectionKind::Conflict, ..Rejection::field("id", message) };
+                self.settle(origin, Err(rejection));
+            }
+            Admission::Overloaded { origin } => {
+                let rejection = Rejection::new(RejectionKind::Overloaded, "too many publishes wait for this id");
+                self.settle(origin, Err(rejection.retry_after_ms(100)));
+            }
+        }
+    }
+
+    pub(crate) fn handle_committed(&mut self, key: SlotKey, ticket: Option<u64>, record: Arc<Record>) {
+        let Some(home) = ready(&mut self.homes, key) else { return };
+        let before = home.ring.bytes();
+        let settled = publish::commit(home, &mut self.peers, self.now.time, ticket, record.clone());
+        let after = home.ring.bytes();
+        let message_events = home.message_events;
+        self.history_bytes = self.history_bytes + after - before;
+        if let Some((pending, published)) = settled {
+            for waiter in pending.waiters {
+                self.settle(waiter, Ok(Published { duplicate: true, ..published.clone() }));
+            }
+            self.settle(pending.origin, Ok(published));
+        }
+        if message_events {
+            self.peers.outputs.push_back(Output::Lifecycle(Lifecycle::MessagePublished { record }));
+        }
+        self.arm_home(key);
+        self.fit_history_budget();
+    }
+
+    /// Answers a publish, wherever it came from.
+    fn settle(&mut self, origin: Origin, result: PublishResult) {
+        match origin {
+            Origin::Session { worker, connection, reply } => {
+                let published = PublishedFor { connection, reply, result };
+                self.peers.answer(worker, Peer::Published(Box::new(published)));
+            }
+            Origin::Call { ticket } => {
+                let answer = super::Answer::Published(result);
+                self.peers.outputs.push_back(Output::Answered { ticket, answer });
+            }
+            Origin::Nobody => {}
+        }
+    }
+
+    /// The home has answered a session's publish.
+    pub(crate) fn handle_published(&mut self, published: PublishedFor) {
+        let (key, reply) = (published.connection, published.reply);
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.in_flight -= 1;
+        }
+        match published.result {
+            Ok(result) => {
+                let outcome = Outcome::Published(result);
+                self.respond(key, reply, Event::Ok { reference: reply.reference(), outcome });
+            }
+            Err(rejection) => self.reject(key, reply, rejection),
+        }
+    }
+}

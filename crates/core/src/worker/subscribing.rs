@@ -1,0 +1,389 @@
+//! Subscribing and connecting: how a session comes to listen.
+
+use super::Worker;
+use super::output::{Lifecycle, Output};
+use super::peers::{AttachFor, Attached};
+use crate::command::{Connect, Listen, Ref, Subscribe};
+use crate::event::{Connected, Event, Subscribed};
+use crate::frame::Frame;
+use crate::id::{Audience, ChannelKey, ChannelName, ConnectionKey, SlotKey};
+use crate::position::{Gap, Offset, Position, Start};
+use crate::rejection::{Rejection, RejectionKind};
+use crate::session::{Connecting, Link, Phase, Provider, Reply, Subscription};
+
+/// Which subscription of the list; `$all` and `$user` have none and are not answered.
+type Index = Option<u32>;
+
+impl Worker {
+    /// Begins the session's subscriptions; `connected` follows when all are answered.
+    pub(crate) fn begin(&mut self, key: ConnectionKey, connect: Connect, reference: Option<Ref>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.pings = connect.pings;
+        session.profile.meta = connect.meta;
+        let sse = session.profile.client.provider == Provider::Sse;
+        let user = session.profile.identity.user.clone();
+        let outcomes = vec![None; connect.subscriptions.len()];
+        session.phase = Phase::Connecting(Box::new(Connecting { reference, outcomes, pending: 1 }));
+        let (mut everyone, mut own) = (None, None);
+        for (index, subscribe) in connect.subscriptions.into_iter().enumerate() {
+            match subscribe.listen {
+                Listen::Everyone => everyone = Some((Some(index as u32), subscribe.start)),
+                Listen::OwnUser => own = Some((Some(index as u32), subscribe.start)),
+                Listen::Named(_) => self.begin_named(key, index as u32, subscribe),
+            }
+        }
+        self.begin_everyone(key, everyone, sse);
+        match (user, own) {
+            (Some(user), own) => {
+                let app = self.app_of(key);
+                self.begin_own(key, &ChannelKey::user(app, user), own);
+            }
+            (None, Some((index, _))) => {
+                let rejection = Rejection::new(RejectionKind::Unauthenticated, "$user needs a user");
+                self.note_outcome(key, index, Some(Err(rejection)));
+            }
+            (None, None) => {}
+        }
+        // The one that stood for this function itself.
+        self.note_answer(key);
+    }
+
+    fn app_of(&self, key: ConnectionKey) -> crate::id::AppId {
+        self.sessions.get(key).map_or_else(Default::default, |session| session.profile.identity.app)
+    }
+
+    fn begin_named(&mut self, key: ConnectionKey, index: u32, subscribe: Subscribe) {
+        let Listen::Named(name) = subscribe.listen else { return };
+        match self.may_subscribe(key, &name) {
+            Ok(None) => {
+                let channel = ChannelKey::named(self.app_of(key), name);
+                self.begin_attach(key, &channel, Some(index), subscribe.start);
+            }
+            Ok(Some(_)) => {
+                let message = "is listed more than once";
+                let channel = ChannelKey::named(self.app_of(key), name);
+                let rejection = Rejection { kind: RejectionKind::Conflict, ..Rejection::field("channel", message) };
+                self.note_outcome(key, Some(index), Some(Err(rejection.on(channel))));
+            }
+            Err(rejection) => self.note_outcome(key, Some(index), Some(Err(rejection))),
+        }
+    }
+
+    fn begin_everyone(&mut self, key: ConnectionKey, asked: Option<(Index, Start)>, sse: bool) {
+        let everyone = self.everyone;
+        self.mark_dirty(everyone.slot);
+        self.locals.at_mut(everyone.slot).listeners += 1;
+        let head = self.locals.at(everyone.slot).head;
+        if let Some((index, start)) = asked {
+            self.begin_attach(key, &ChannelKey::everyone(Default::default()), index, start);
+            // Counted above already, as for every session.
+            self.locals.at_mut(everyone.slot).listeners -= 1;
+            self.sessions.at_mut(key.slot).everyone_behind = true;
+        } else if sse {
+            // The cursor needs a position even before the first message.
+            let link = Link::Live { index: 0 };
+            let subscription = Subscription { local: everyone.slot, link, written: head, named: false };
+            self.sessions.at_mut(key.slot).subscriptions.push(subscription);
+        }
+    }
+
+    /// A user's connections mostly live at the user's home, where listening costs no request and no state of the channel.
+    fn begin_own(&mut self, key: ConnectionKey, channel: &ChannelKey, asked: Option<(Index, Start)>) {
+        let at_home = self.home_worker(channel.fingerprint()) == self.id;
+        let (index, start) = asked.unwrap_or((None, Start::Now));
+        if !at_home || start != Start::Now {
+            self.begin_attach(key, channel, index, start);
+            return;
+        }
+        let local = self.local_for(channel);
+        let entry = self.locals.at_mut(local.slot);
+        entry.listeners += 1;
+        let count = entry.listeners;
+        let link = Link::Pending { nonce: 0 };
+        let mut subscription = Subscription { local: local.slot, link, written: 0, named: false };
+        let me = self.id;
+        if let Some(home) = self.home_of_mut(channel) {
+            home.interest(me, local).count = count;
+            let (home, epoch, head) = (home.key, home.ring.epoch().clone(), home.ring.head());
+            let entry = self.locals.at_mut(local.slot);
+            if entry.home.is_none() {
+                (entry.home, entry.epoch, entry.head) = (Some(home), Some(epoch), head);
+            }
+            // What the home has ordered but this worker not yet taken from its queue comes as an ordinary delivery.
+            subscription.written = entry.head;
+        }
+        self.sessions.at_mut(key.slot).subscriptions.push(subscription);
+        self.join_audience(key.slot, local.slot);
+    }
+
+    fn begin_attach(&mut self, key: ConnectionKey, channel: &ChannelKey, index: Index, start: Start) {
+        let named = matches!(channel.audience, Audience::Named(_));
+        let (local, nonce) = self.add_pending(key, channel, named);
+        if let Phase::Connecting(connecting) = &mut self.sessions.at_mut(key.slot).phase {
+            connecting.pending += 1;
+        }
+        self.attach(local, AttachFor::Connect { connection: key, index, nonce }, start);
+    }
+
+    fn add_pending(&mut self, key: ConnectionKey, channel: &ChannelKey, named: bool) -> (SlotKey, u32) {
+        let local = self.local_for(channel);
+        self.locals.at_mut(local.slot).listeners += 1;
+        self.nonce = self.nonce.wrapping_add(1);
+        let link = Link::Pending { nonce: self.nonce };
+        let subscription = Subscription { local: local.slot, link, written: 0, named };
+        self.sessions.at_mut(key.slot).subscriptions.push(subscription);
+        (local, self.nonce)
+    }
+
+    /// Whether a session may subscribe; `Some` if it already has.
+    fn may_subscribe(&mut self, key: ConnectionKey, name: &ChannelName) -> Result<Option<SlotKey>, Rejection> {
+        let Some(session) = self.sessions.get(key) else { return Ok(None) };
+        let channel = ChannelKey::named(session.profile.identity.app, name.clone());
+        if !session.profile.identity.grants.subscribe {
+            return Err(Rejection::new(RejectionKind::Forbidden, "may not subscribe").on(channel));
+        }
+        let existing = self.local_index.get(&channel).copied();
+        if let Some(local) = existing
+            && session.subscriptions.iter().any(|it| it.local == local.slot)
+        {
+            return Ok(Some(local));
+        }
+        let limit = self.options.channels_per_connection;
+        let count = session.subscriptions.iter().filter(|it| it.named).count();
+        if count >= limit as usize {
+            let message = format!("a connection may subscribe to {limit} channels");
+            let rejection = Rejection::new(RejectionKind::LimitExceeded, message);
+            return Err(rejection.on(channel).limit(u64::from(limit)));
+        }
+        Ok(None)
+    }
+
+    pub(crate) fn handle_subscribe(&mut self, key: ConnectionKey, subscribe: Subscribe, reply: Reply) {
+        let Listen::Named(name) = subscribe.listen else {
+            let rejection = Rejection::field("channel", "$all and $user are heard without subscribing");
+            return self.reject(key, reply, rejection);
+        };
+        match self.may_subscribe(key, &name) {
+            Ok(Some(local)) => self.attach(local, AttachFor::Repeat { connection: key, reply }, Start::Now),
+            Ok(None) => {
+                let channel = ChannelKey::named(self.app_of(key), name);
+                let (local, nonce) = self.add_pending(key, &channel, true);
+                self.attach(local, AttachFor::Subscribe { connection: key, reply, nonce }, subscribe.start);
+            }
+            Err(rejection) => return self.reject(key, reply, rejection),
+        }
+        self.sessions.at_mut(key.slot).in_flight += 1;
+    }
+
+    pub(crate) fn handle_unsubscribe(&mut self, key: ConnectionKey, name: ChannelName, reply: Reply) {
+        let channel = ChannelKey::named(self.app_of(key), name);
+        self.unsubscribe(key, &channel);
+        let event = Event::Unsubscribed { reference: reply.reference(), channel };
+        self.respond(key, reply, event);
+    }
+
+    /// Ends a subscription. Returns whether there was one.
+    pub(crate) fn unsubscribe(&mut self, key: ConnectionKey, channel: &ChannelKey) -> bool {
+        let Some(local) = self.local_index.get(channel).copied() else { return false };
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        let Some(index) = session.subscriptions.iter().position(|it| it.local == local.slot) else { return false };
+        let subscription = session.subscriptions.swap_remove(index);
+        self.drop_subscription(key, subscription);
+        true
+    }
+
+    /// Undoes what a subscription holds in its channel.
+    pub(crate) fn drop_subscription(&mut self, key: ConnectionKey, subscription: Subscription) {
+        if let Link::Live { index } = subscription.link {
+            self.leave_audience(subscription.local, index);
+        }
+        if subscription.local == self.everyone.slot {
+            return; // Every session counts there, subscription or not.
+        }
+        self.locals.at_mut(subscription.local).listeners -= 1;
+        self.mark_dirty(subscription.local);
+        if subscription.named {
+            self.figures.subscriptions -= u64::from(!matches!(subscription.link, Link::Pending { .. }));
+            let channel = self.locals.at(subscription.local).channel.clone();
+            if !matches!(subscription.link, Link::Pending { .. }) {
+                self.tell(key, |connection, sequence, user| Lifecycle::SubscriptionRemoved {
+                    connection,
+                    sequence,
+                    user,
+                    channel,
+                });
+            }
+        }
+    }
+
+    /// A home has answered an attach request.
+    pub(crate) fn handle_attached(&mut self, attached: Attached) {
+        let Some(local) = self.locals.get_mut(attached.local) else { return };
+        local.attaching -= 1;
+        local.home = Some(attached.home);
+        if local.epoch.as_ref() != Some(&attached.epoch) {
+            local.epoch = Some(attached.epoch.clone());
+            local.head = attached.head;
+        } else {
+            local.head = local.head.max(if attached.live { attached.head } else { 0 });
+        }
+        if local.listeners == 0 {
+            self.mark_dirty(attached.local.slot);
+        }
+        match attached.asker {
+            AttachFor::Everyone => self.mark_dirty(attached.local.slot),
+            AttachFor::Repeat { connection, reply } => {
+                self.answer_subscribe(connection, reply, &attached);
+            }
+            AttachFor::Subscribe { connection, reply, nonce } => {
+                if self.is_pending(connection, attached.local, nonce) {
+                    self.answer_subscribe(connection, reply, &attached);
+                    self.start_subscription(connection, &attached);
+                } else if let Some(session) = self.sessions.get_mut(connection) {
+                    session.in_flight -= 1;
+                    let rejection = Rejection::new(RejectionKind::Conflict, "was unsubscribed before it began");
+                    self.reject(connection, reply, rejection);
+                }
+            }
+            AttachFor::Connect { connection, index, nonce } => {
+                if self.is_pending(connection, attached.local, nonce) {
+                    let outcome = index.map(|_| Ok(self.subscribed(connection, &attached)));
+                    self.start_subscription(connection, &attached);
+                    self.note_outcome(connection, index, outcome);
+                    self.note_answer(connection);
+                }
+            }
+        }
+    }
+
+    fn is_pending(&self, key: ConnectionKey, local: SlotKey, nonce: u32) -> bool {
+        let link = Link::Pending { nonce };
+        self.sessions
+            .get(key)
+            .is_some_and(|session| session.subscriptions.iter().any(|it| it.local == local.slot && it.link == link))
+    }
+
+    fn subscribed(&self, key: ConnectionKey, attached: &Attached) -> Subscribed {
+        let position = Position { epoch: attached.epoch.clone(), offset: attached.position };
+        Subscribed {
+            channel: self.locals.at(attached.local.slot).channel.clone(),
+            position,
+            head: attached.head,
+            recovered: attached.recovered,
+            grants: self.sessions.get(key).map_or_else(Default::default, |it| it.profile.identity.grants),
+        }
+    }
+
+    fn answer_subscribe(&mut self, key: ConnectionKey, reply: Reply, attached: &Attached) {
+        let subscribed = Box::new(self.subscribed(key, attached));
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.in_flight -= 1;
+        }
+        self.respond(key, reply, Event::Subscribed { reference: reply.reference(), subscribed });
+    }
+
+    /// The subscription begins: what is lost is told, the rest is pulled or flows.
+    fn start_subscription(&mut self, key: ConnectionKey, attached: &Attached) {
+        let (local, position) = (attached.local, attached.position);
+        let channel = self.locals.at(local.slot).channel.clone();
+        let session = self.sessions.at_mut(key.slot);
+        let Some(subscription) = session.subscriptions.iter_mut().find(|it| it.local == local.slot) else { return };
+        let named = subscription.named;
+        subscription.written = position;
+        subscription.link = Link::Behind { next: position + 1, pulling: false, slow: false };
+        if let Some(gap) = attached.gap.clone() {
+            self.push_gap(key, &channel, gap, local, Position { epoch: attached.epoch.clone(), offset: position });
+        }
+        if attached.live {
+            self.join_audience(key.slot, local.slot);
+        } else {
+            self.schedule_pull(key.slot);
+        }
+        if named {
+            self.figures.subscriptions += 1;
+            self.tell(key, |connection, sequence, user| Lifecycle::SubscriptionAdded {
+                connection,
+                sequence,
+                user,
+                channel,
+            });
+        }
+    }
+
+    fn push_gap(&mut self, key: ConnectionKey, channel: &ChannelKey, gap: Gap, local: SlotKey, position: Position) {
+        self.figures.gaps += u64::from(gap.reason.lost());
+        let offset: Offset = position.offset;
+        let event = Event::Gap { channel: channel.clone(), gap, position };
+        let session = self.sessions.at_mut(key.slot);
+        session.outbox.push(Frame::moving(event, 256, Some((local, offset))), &mut self.pool);
+        self.queue_write(key.slot);
+    }
+
+    fn note_outcome(&mut self, key: ConnectionKey, index: Index, outcome: Option<Result<Subscribed, Rejection>>) {
+        if let (Some(index), Some(session)) = (index, self.sessions.get_mut(key))
+            && let Phase::Connecting(connecting) = &mut session.phase
+        {
+            connecting.outcomes[index as usize] = outcome;
+        }
+    }
+
+    /// One answer less is outstanding; the last one opens the session.
+    fn note_answer(&mut self, key: ConnectionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Phase::Connecting(connecting) = &mut session.phase else { return };
+        connecting.pending -= 1;
+        if connecting.pending > 0 {
+            return;
+        }
+        let reference = connecting.reference;
+        let subscriptions = connecting.outcomes.drain(..).flatten().collect();
+        self.open(key, reference, subscriptions);
+    }
+
+    fn open(&mut self, key: ConnectionKey, reference: Option<Ref>, subscriptions: Vec<Result<Subscribed, Rejection>>) {
+        let jitter = self.next_random();
+        let connection = self.session_id(key);
+        let session = self.sessions.at_mut(key.slot);
+        let interval = session.heartbeat_interval(&self.options);
+        let interval_ms = interval.as_millis() as u64;
+        session.phase = Phase::Open;
+        // The first one comes early, at a random moment, so that a crowd that came together does not stay in step.
+        session.deadline =
+            self.now.time.after(std::time::Duration::from_millis(interval_ms / 2 + jitter % (interval_ms / 2).max(1)));
+        let (sse, user) = (session.profile.client.provider == Provider::Sse, session.profile.identity.user.clone());
+        let connected = Connected {
+            reference,
+            connection,
+            user,
+            expires_at: session.profile.identity.expires_at,
+            heartbeat_ms: u32::try_from(interval_ms).unwrap_or(u32::MAX),
+            message_bytes: self.options.message_bytes,
+            channels: self.options.channels_per_connection,
+            time: self.now.wall,
+            subscriptions,
+        };
+        // On SSE the first block carries the first cursor.
+        let moves = sse.then_some((self.everyone, 0));
+        let frame = Frame::moving(Event::Connected(Box::new(connected)), 512, moves);
+        session.outbox.push_first(frame, &mut self.pool);
+        let provider = session.profile.client.provider;
+        self.arm_session(key);
+        self.queue_write(key.slot);
+        self.schedule_pull(key.slot);
+        self.figures.connected += 1;
+        self.tell(key, |connection, sequence, user| Lifecycle::Connected { connection, sequence, user, provider });
+    }
+
+    /// Tells the application something about a connection.
+    pub(crate) fn tell(
+        &mut self,
+        key: ConnectionKey,
+        event: impl FnOnce(crate::id::ConnectionId, u64, Option<crate::id::UserId>) -> Lifecycle,
+    ) {
+        let connection = self.session_id(key);
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.profile.sequence += 1;
+        let event = event(connection, session.profile.sequence, session.profile.identity.user.clone());
+        self.peers.outputs.push_back(Output::Lifecycle(event));
+    }
+}

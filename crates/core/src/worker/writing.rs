@@ -1,0 +1,145 @@
+//! Writing: which connections have something to say, and what was said.
+
+use std::rc::Rc;
+
+use super::Worker;
+use super::output::Output;
+use crate::event::CursorPositions;
+use crate::frame::{Dialect, Frame};
+use crate::id::ConnectionKey;
+use crate::session::{Due, Link, Provider, Subscription};
+use crate::timer::{HORIZON, Timer};
+
+impl Worker {
+    /// Puts a connection on the write list, once per turn.
+    pub(crate) fn queue_write(&mut self, slot: u32) {
+        let Some(session) = self.sessions.at_slot_mut(slot) else { return };
+        if !session.queued && session.writes() {
+            session.queued = true;
+            self.writable.push_back(session.key);
+        }
+    }
+
+    /// The next connection with something to write.
+    pub fn poll_writable(&mut self) -> Option<ConnectionKey> {
+        while let Some(key) = self.writable.pop_front() {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.queued = false;
+                if !session.outbox.is_empty() {
+                    return Some(key);
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether connections wait to be written.
+    #[must_use]
+    pub fn has_writable(&self) -> bool {
+        !self.writable.is_empty()
+    }
+
+    /// What waits for a connection, first one first.
+    pub fn outbox(&self, key: ConnectionKey) -> impl Iterator<Item = &Rc<Frame>> {
+        self.sessions.get(key).filter(|session| session.writes()).into_iter().flat_map(|session| session.outbox.iter())
+    }
+
+    /// Whether nothing waits for a connection.
+    #[must_use]
+    pub fn is_drained(&self, key: ConnectionKey) -> bool {
+        self.sessions.get(key).is_none_or(|session| session.outbox.is_empty())
+    }
+
+    /// How a connection spells its frames.
+    #[must_use]
+    pub fn dialect(&self, key: ConnectionKey) -> Option<Dialect> {
+        self.sessions.get(key).map(|session| session.dialect)
+    }
+
+    /// Whether a connection's own replies have piled up, or too many of its commands are at their homes: do not read on.
+    #[must_use]
+    pub fn is_congested(&self, key: ConnectionKey) -> bool {
+        const IN_FLIGHT_MAX: u16 = 64;
+        self.sessions
+            .get(key)
+            .is_some_and(|session| session.outbox.is_congested(&self.options) || session.in_flight >= IN_FLIGHT_MAX)
+    }
+
+    /// Notes the positions that the next `count` frames of an SSE connection carry, and returns all it then has.
+    pub fn move_cursor(&mut self, key: ConnectionKey, count: usize, positions: &mut CursorPositions) {
+        positions.offsets.clear();
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let subscriptions = &mut session.subscriptions;
+        for (local, offset) in session.outbox.iter().take(count).filter_map(|frame| frame.moves()) {
+            match subscriptions.iter_mut().find(|it| it.local == local.slot) {
+                Some(subscription) => subscription.written = subscription.written.max(offset),
+                None if local == self.everyone => {
+                    let link = Link::Live { index: 0 };
+                    subscriptions.push(Subscription { local: local.slot, link, written: offset, named: false });
+                }
+                // Unsubscribed in the meantime.
+                None => {}
+            }
+        }
+        for subscription in subscriptions.iter().filter(|it| it.written > 0) {
+            let local = self.locals.at(subscription.local);
+            if positions.epoch.is_none() {
+                positions.epoch.clone_from(&local.epoch);
+            }
+            if positions.epoch == local.epoch {
+                positions.offsets.push((local.fingerprint, subscription.written));
+            }
+        }
+    }
+
+    /// The first `count` frames of a connection have left.
+    pub fn written(&mut self, key: ConnectionKey, count: usize) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.profile.messages_out += count as u64;
+        session.outbox.consume(count, &mut self.pool);
+        if session.outbox.is_empty() && !session.subscriptions.is_empty() {
+            let behind = |it: &Subscription| matches!(it.link, Link::Behind { .. });
+            if session.subscriptions.iter().any(behind) {
+                self.schedule_pull(key.slot);
+            }
+        }
+    }
+
+    pub(crate) fn arm_session(&mut self, key: ConnectionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let at = session.deadline.min(self.now.time.after(HORIZON));
+        session.armed = at;
+        self.wheel.arm(Timer::Session(key), at);
+    }
+
+    pub(crate) fn handle_session_deadline(&mut self, key: ConnectionKey) {
+        let now = self.now.time;
+        let excused = now < self.excused_until;
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.armed > now {
+            return;
+        }
+        match session.handle_deadline(now, excused, &self.options) {
+            Due::Later => {}
+            Due::Beat => {
+                // With frames waiting already, one more would tell the peer nothing.
+                if session.outbox.is_empty() {
+                    let sse = session.profile.client.provider == Provider::Sse;
+                    let frame = if session.pings || session.dialect == Dialect::SseFrames {
+                        &self.ping
+                    } else {
+                        &self.heartbeat
+                    };
+                    if session.pings && !sse {
+                        session.outbox.push(self.heartbeat.clone(), &mut self.pool);
+                    }
+                    session.outbox.push(frame.clone(), &mut self.pool);
+                    self.queue_write(key.slot);
+                }
+            }
+            Due::Close(close) => return self.end(key, close, None),
+            Due::Abort => return self.peers.outputs.push_back(Output::Abort { connection: key }),
+        }
+        self.arm_session(key);
+    }
+}
