@@ -1,3 +1,5 @@
 //! Formats of Realtime Connector: native JSON, WebSocket and SSE framing, sans-IO.
 
+#[path = "codes.gen.rs"]
+pub mod codes;
 pub mod websocket;
