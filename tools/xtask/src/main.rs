@@ -8,6 +8,7 @@
 
 mod codegen;
 mod repo;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ fn run(words: &[&str]) -> Result<(), String> {
     match words {
         ["codegen"] => codegen::write(&root),
         ["codegen", "--check"] => codegen::check(&root),
+        ["tidy"] => tidy::run(&root),
         _ => Err(USAGE.to_owned()),
     }
 }
