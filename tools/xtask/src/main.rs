@@ -8,6 +8,7 @@
 
 mod codegen;
 mod repo;
+mod steps;
 mod tidy;
 
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ fn run(words: &[&str]) -> Result<(), String> {
         ["codegen"] => codegen::write(&root),
         ["codegen", "--check"] => codegen::check(&root),
         ["tidy"] => tidy::run(&root),
+        ["test", rest @ ..] => steps::run(&root, rest),
         _ => Err(USAGE.to_owned()),
     }
 }
