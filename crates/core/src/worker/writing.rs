@@ -20,14 +20,19 @@ impl Worker {
         }
     }
 
-    /// The next connection with something to write.
+    /// Puts a connection on the write list again: it has more to say than one turn takes, or the transport itself has.
+    pub fn requeue(&mut self, key: ConnectionKey) {
+        if self.sessions.get(key).is_some() {
+            self.queue_write(key.slot);
+        }
+    }
+
+    /// The next connection on the write list.
     pub fn poll_writable(&mut self) -> Option<ConnectionKey> {
         while let Some(key) = self.writable.pop_front() {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.queued = false;
-                if !session.outbox.is_empty() {
-                    return Some(key);
-                }
+                return Some(key);
             }
         }
         None

@@ -1,0 +1,83 @@
+//! What the asynchronous front shares: the engine, the configuration, and who may come in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use realtime_connector_core::rejection::{Rejection, RejectionKind};
+
+use crate::auth::{ApiKeys, Authenticator};
+use crate::config::Config;
+use crate::engine::Node;
+use crate::event_bus::EventBus;
+use crate::http::cors::Cors;
+use crate::transport::request::UserAgents;
+
+/// The state behind every handler.
+pub(crate) struct App {
+    pub(crate) node: Arc<Node>,
+    pub(crate) config: Config,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) api_keys: ApiKeys,
+    /// Everything is allowed, so only loopback may come.
+    pub(crate) dev: bool,
+    pub(crate) cors: Cors,
+    pub(crate) user_agents: UserAgents,
+    pub(crate) event_bus: EventBus,
+    /// Connections are welcome.
+    pub(crate) ready: AtomicBool,
+    /// Connections handed to workers and not yet known to be gone; refreshed from the workers' figures.
+    pub(crate) connections: AtomicUsize,
+    jitter: AtomicU64,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("dev", &self.dev).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        config: Config,
+        authenticator: Arc<dyn Authenticator>,
+        dev: bool,
+        event_bus: EventBus,
+    ) -> Self {
+        Self {
+            api_keys: ApiKeys::new(&config.auth, dev),
+            cors: Cors::new(&config.cors.allowed_origins, dev),
+            node,
+            config,
+            authenticator,
+            dev,
+            user_agents: UserAgents::default(),
+            event_bus,
+            ready: AtomicBool::new(false),
+            connections: AtomicUsize::new(0),
+            jitter: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether one more connection may come.
+    ///
+    /// # Errors
+    /// `overloaded` beyond `limits.connections`, and while the server goes down.
+    pub(crate) fn check_capacity(&self) -> Result<(), Rejection> {
+        let limit = self.config.limits.connections as usize;
+        if limit > 0 && self.connections.load(Ordering::Relaxed) >= limit {
+            let rejection = Rejection::new(RejectionKind::Overloaded, format!("the server holds {limit} connections"));
+            return Err(rejection.limit(limit as u64).retry_after_ms(5_000 + self.jitter() % 10_000));
+        }
+        if !self.ready.load(Ordering::Relaxed) {
+            let rejection = Rejection::new(RejectionKind::Overloaded, "the server is going down");
+            return Err(rejection.retry_after_ms(1_000 + self.jitter() % 4_000));
+        }
+        Ok(())
+    }
+
+    /// A number that spreads clients out: a Weyl sequence over the golden ratio never bunches.
+    pub(crate) fn jitter(&self) -> u32 {
+        (self.jitter.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed) >> 32) as u32
+    }
+}

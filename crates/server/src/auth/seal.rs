@@ -1,0 +1,170 @@
+//! What only this server can make: session tokens and SSE cursors.
+//!
+//! - A *session token* is a connection id with an HMAC-SHA-256 tag over it. It is secret and authorises the POSTs of an SSE session.
+//! - A *cursor* is the positions of an SSE stream under AES-256-GCM (NIST SP 800-38D), so that it tells nothing, cannot be forged,
+//!   and belongs to this server. Nonces are a counter behind a random prefix per sealer, so none repeats under one key.
+//!
+//! Keys live as long as the process: the memory log's epoch does too.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::{self, SystemRandom};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use realtime_connector_core::id::{CONNECTION_ID_BYTES, ConnectionId};
+use realtime_connector_wire::json::Secrets;
+
+/// Bytes of the tag of a session token: 128 bits are beyond guessing.
+const TAG_BYTES: usize = 16;
+const NONCE_PREFIX_BYTES: usize = 4;
+const NONCE_BYTES: usize = 12;
+const GCM_TAG_BYTES: usize = 16;
+/// The longest cursor looked at, in characters.
+const CURSOR_CHARACTERS_MAX: usize = 1_024;
+
+/// The keys of a node.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    tokens: hmac::Key,
+    cursors: [u8; 32],
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(…)")
+    }
+}
+
+impl Keys {
+    /// Fresh random keys.
+    pub(crate) fn random() -> Self {
+        let mut cursors = [0; 32];
+        rand::fill(&mut cursors).expect("the system has randomness");
+        let tokens = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("the system has randomness");
+        Self { tokens, cursors }
+    }
+
+    /// The secret token of a connection's session.
+    pub(crate) fn session_token(&self, connection: ConnectionId) -> String {
+        let id = connection.to_bytes();
+        let tag = hmac::sign(&self.tokens, &id);
+        let mut token = [0; CONNECTION_ID_BYTES + TAG_BYTES];
+        token[..CONNECTION_ID_BYTES].copy_from_slice(&id);
+        token[CONNECTION_ID_BYTES..].copy_from_slice(&tag.as_ref()[..TAG_BYTES]);
+        URL_SAFE_NO_PAD.encode(token)
+    }
+
+    /// Whether this is the token of that connection. Takes the same time whatever is wrong.
+    pub(crate) fn is_session_token(&self, token: &str, connection: ConnectionId) -> bool {
+        let expected = self.session_token(connection);
+        aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), expected.as_bytes()).is_ok()
+    }
+
+    /// Opens a cursor; `None` for anything this node did not seal.
+    pub(crate) fn open_cursor(&self, cursor: &str) -> Option<Vec<u8>> {
+        if cursor.len() > CURSOR_CHARACTERS_MAX {
+            return None;
+        }
+        let mut sealed = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        if sealed.len() < NONCE_BYTES + GCM_TAG_BYTES {
+            return None;
+        }
+        let nonce = Nonce::try_assume_unique_for_key(&sealed[..NONCE_BYTES]).ok()?;
+        let plain = self.cursor_key().open_in_place(nonce, Aad::empty(), &mut sealed[NONCE_BYTES..]).ok()?;
+        Some(plain.to_vec())
+    }
+
+    fn cursor_key(&self) -> LessSafeKey {
+        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &self.cursors).expect("the key has the right length"))
+    }
+}
+
+impl Secrets for Keys {
+    fn session_token(&self, connection: ConnectionId) -> String {
+        Self::session_token(self, connection)
+    }
+}
+
+/// Seals the cursors of one worker.
+pub(crate) struct CursorSealer {
+    key: LessSafeKey,
+    prefix: [u8; NONCE_PREFIX_BYTES],
+    counter: u64,
+    sealed: Vec<u8>,
+}
+
+impl std::fmt::Debug for CursorSealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CursorSealer(…)")
+    }
+}
+
+impl CursorSealer {
+    /// A sealer whose nonces no other sealer of these keys uses: `worker` is part of them, and the keys are new per process.
+    pub(crate) fn new(keys: &Keys, worker: u8) -> Self {
+        Self { key: keys.cursor_key(), prefix: [worker, 0, 0, 1], counter: 0, sealed: Vec::new() }
+    }
+
+    /// Appends the sealed form of `plain` to `out`.
+    pub(crate) fn seal(&mut self, plain: &[u8], out: &mut Vec<u8>) {
+        let mut nonce = [0; NONCE_BYTES];
+        nonce[..NONCE_PREFIX_BYTES].copy_from_slice(&self.prefix);
+        nonce[NONCE_PREFIX_BYTES..].copy_from_slice(&self.counter.to_be_bytes());
+        self.counter += 1;
+        self.sealed.clear();
+        self.sealed.extend_from_slice(&nonce);
+        self.sealed.extend_from_slice(plain);
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut self.sealed[NONCE_BYTES..])
+            .expect("a cursor is far below the limit of the cipher");
+        self.sealed.extend_from_slice(tag.as_ref());
+        let start = out.len();
+        out.resize(start + self.sealed.len().div_ceil(3) * 4, 0);
+        let written = URL_SAFE_NO_PAD.encode_slice(&self.sealed, &mut out[start..]).expect("there is room");
+        out.truncate(start + written);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use realtime_connector_core::id::{SlotKey, WorkerId};
+
+    use super::*;
+
+    fn id(slot: u32) -> ConnectionId {
+        ConnectionId { node: 7, worker: WorkerId(0), key: SlotKey { slot, generation: 1 } }
+    }
+
+    #[test]
+    fn a_session_token_fits_its_connection_only() {
+        let keys = Keys::random();
+        let token = keys.session_token(id(1));
+        assert!(keys.is_session_token(&token, id(1)));
+        assert!(!keys.is_session_token(&token, id(2)));
+        assert!(!Keys::random().is_session_token(&token, id(1)));
+        assert!(!keys.is_session_token("", id(1)));
+    }
+
+    #[test]
+    fn a_cursor_opens_only_unchanged_and_here() {
+        let keys = Keys::random();
+        let mut sealer = CursorSealer::new(&keys, 3);
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        sealer.seal(b"positions", &mut first);
+        sealer.seal(b"positions", &mut second);
+        assert_ne!(first, second, "two cursors never look alike");
+        let text = String::from_utf8(first).expect("base64 is text");
+        assert_eq!(keys.open_cursor(&text).as_deref(), Some(&b"positions"[..]));
+        assert_eq!(Keys::random().open_cursor(&text), None);
+        for index in 0..text.len() {
+            let mut forged = text.clone().into_bytes();
+            forged[index] = if forged[index] == b'A' { b'B' } else { b'A' };
+            let forged = String::from_utf8(forged).expect("still text");
+            assert_eq!(keys.open_cursor(&forged), None, "changed at {index}");
+        }
+        for garbage in ["", "x", "a\r\nid: x", "-1", &"A".repeat(100_000)] {
+            assert_eq!(keys.open_cursor(garbage), None);
+        }
+    }
+}

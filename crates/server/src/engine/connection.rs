@@ -1,0 +1,123 @@
+//! One connection as its worker holds it: the stream, the framing, and what could not be written yet.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mio::{Interest, Registry, Token};
+use realtime_connector_core::frame::Dialect;
+use realtime_connector_wire::websocket::{Decoder, Role};
+use socket2::SockRef;
+
+use super::front::Stream;
+use crate::transport::pump::WorkerEnd;
+
+/// How long unacknowledged bytes may stay so before the kernel gives the peer up. On SSE nothing else notices a dead peer.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The bytes' way in and out. Never blocks.
+#[derive(Debug)]
+pub(super) enum Transport {
+    Socket(mio::net::TcpStream),
+    Pumped(WorkerEnd),
+}
+
+impl Transport {
+    pub(super) fn new(stream: Stream, registry: &Registry, token: Token) -> io::Result<Self> {
+        match stream {
+            Stream::Pumped(end) => Ok(Self::Pumped(end)),
+            Stream::Socket(socket) => {
+                socket.set_nonblocking(true)?;
+                socket.set_nodelay(true)?;
+                SockRef::from(&socket).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT))?;
+                let mut socket = mio::net::TcpStream::from_std(socket);
+                registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
+                Ok(Self::Socket(socket))
+            }
+        }
+    }
+
+    pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Socket(socket) => socket.read(into),
+            Self::Pumped(end) => end.read(into),
+        }
+    }
+
+    pub(super) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Socket(socket) => socket.write_vectored(slices),
+            Self::Pumped(end) => end.write_vectored(slices),
+        }
+    }
+
+    /// Tells the peer that nothing more comes. Errors mean it is gone already.
+    pub(super) fn shutdown_write(&mut self) {
+        match self {
+            Self::Socket(socket) => drop(socket.shutdown(std::net::Shutdown::Write)),
+            Self::Pumped(end) => end.shutdown_write(),
+        }
+    }
+}
+
+/// Where a connection stands between its first byte and its last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Core has a session for it.
+    Open,
+    /// Core wants it closed once its outbox is written; then this close code follows (WebSocket).
+    Closing(u16),
+    /// Core has let go; what is in `rest` leaves, then the peer's end is awaited for a moment.
+    Lingering,
+}
+
+/// One connection. Idle it is this struct and nothing else.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) stage: Stage,
+    pub(super) dialect: Dialect,
+    pub(super) decoder: Decoder,
+    pub(super) transport: Transport,
+    /// The last write found no room; the next edge says when to go on.
+    pub(super) blocked: bool,
+    /// Commands wait in `stash` for credits or for the outbox to drain; the socket is not read meanwhile.
+    pub(super) paused: bool,
+    /// Bytes that were begun or are owed before anything else: the rest of a frame, a pong, an HTTP head.
+    pub(super) rest: Option<Box<Rest>>,
+    /// Bytes read but not yet decoded.
+    pub(super) stash: Option<Box<Vec<u8>>>,
+    /// The payload of the newest ping that has no pong yet (RFC 6455, 5.5.3 allows to answer only that one).
+    pub(super) pong: Option<Box<Vec<u8>>>,
+}
+
+/// Bytes that leave first.
+#[derive(Debug)]
+pub(super) struct Rest {
+    pub(super) bytes: Bytes,
+}
+
+impl Connection {
+    pub(super) fn new(dialect: Dialect, transport: Transport, head: Bytes, prelude: &Bytes) -> Self {
+        let stash = (!prelude.is_empty() && !dialect.is_sse()).then(|| Box::new(prelude.to_vec()));
+        Self {
+            stage: Stage::Open,
+            dialect,
+            decoder: Decoder::new(Role::Server),
+            transport,
+            blocked: false,
+            paused: false,
+            rest: (!head.is_empty()).then(|| Box::new(Rest { bytes: head })),
+            stash,
+            pong: None,
+        }
+    }
+
+    /// Appends bytes that leave before the outbox.
+    pub(super) fn owe(&mut self, bytes: &[u8]) {
+        let rest = match self.rest.take() {
+            Some(rest) => [&rest.bytes, bytes].concat().into(),
+            None => Bytes::copy_from_slice(bytes),
+        };
+        self.rest = Some(Box::new(Rest { bytes: rest }));
+    }
+}

@@ -1,0 +1,177 @@
+//! Carrying out what core wants, and what the front asks for.
+
+use std::time::{Duration, Instant};
+
+use mio::Token;
+use realtime_connector_core::id::ConnectionKey;
+use realtime_connector_core::publish::Origin;
+use realtime_connector_core::rejection::{Lost, Rejection, RejectionKind};
+use realtime_connector_core::worker::{Input, Opened, Output};
+use realtime_connector_store::{Completion, Log};
+use realtime_connector_wire::json;
+use realtime_connector_wire::websocket;
+
+use super::connection::{Connection, Stage, Transport};
+use super::front::{Adoption, FrontMessage, Reply, Stream, Waiting};
+use super::worker::WorkerLoop;
+use super::{AskRequest, lifecycle};
+
+/// How long a connection that has ended may take for its last bytes and for the peer's end.
+const LINGER: Duration = Duration::from_secs(5);
+
+impl WorkerLoop {
+    /// Carries out core's outputs until there are none. The log answers in the same turn.
+    pub(super) fn carry_out(&mut self) {
+        loop {
+            while let Some(output) = self.core.poll_output() {
+                self.carry(output);
+            }
+            let Some(completion) = self.log.poll() else { return };
+            let input = match completion {
+                Completion::Opened { home, epoch, head } => Input::LogOpened { home, epoch, head },
+                Completion::Committed { home, ticket, record } => {
+                    Input::Committed { home, ticket: Some(ticket), record }
+                }
+            };
+            self.core.handle(self.clock.now(), input);
+        }
+    }
+
+    fn carry(&mut self, output: Output) {
+        match output {
+            Output::Peer { to, message } => self.outgoing[usize::from(to.0)].push_back(message),
+            Output::OpenLog { home, channel } => self.log.open(home, &channel),
+            Output::Append { home, ticket, record } => self.log.append(home, ticket, record),
+            Output::ForgetLog { channel } => self.log.forget(&channel),
+            Output::Ask { connection, token } => self.ask(connection, token),
+            Output::Close { connection, close } => {
+                let code = json::close_code(close).number();
+                if let Some(open) = self.table.get_mut(connection) {
+                    open.stage = Stage::Closing(code);
+                }
+                self.core.requeue(connection);
+            }
+            Output::Abort { connection } => {
+                self.table.remove(connection);
+                self.core.handle(self.clock.now(), Input::Closed { connection, lost: Lost::Dropped });
+            }
+            Output::Replied { ticket, event } => self.answer(ticket, Reply::Event(event)),
+            Output::Answered { ticket, answer } => self.answer(ticket, Reply::Answer(answer)),
+            Output::Lifecycle(event) => lifecycle(&self.node, event),
+        }
+    }
+
+    fn answer(&mut self, ticket: u64, reply: Reply) {
+        if let Some(waiting) = self.waiting.remove(&ticket) {
+            // Whoever asked may have gone away, which is their right.
+            drop(waiting.sender.send(reply));
+        }
+    }
+
+    /// Hands a question to the authenticator. With no place in its queue the answer is known.
+    fn ask(&mut self, connection: ConnectionKey, token: String) {
+        let request = AskRequest { worker: self.id.worker, connection, token };
+        if self.node.asks.try_send(request).is_err() {
+            let rejection = Rejection::new(RejectionKind::Overloaded, "too many tokens wait to be verified");
+            let identity = Err(Box::new(rejection.retry_after_ms(1_000)));
+            self.core.handle(self.clock.now(), Input::Identified { connection, identity });
+        }
+    }
+
+    pub(super) fn handle_front(&mut self, message: FrontMessage) {
+        match message {
+            FrontMessage::Adopt(adoption) => self.adopt(*adoption),
+            FrontMessage::Call { call, reply } => {
+                let ticket = self.ticket(reply);
+                self.handle(Input::Call { ticket, call });
+            }
+            FrontMessage::Publish { mut draft, reply } => {
+                let ticket = self.ticket(reply);
+                draft.origin = Origin::Call { ticket };
+                self.handle(Input::Call { ticket, call: realtime_connector_core::worker::Call::Publish(draft) });
+            }
+            FrontMessage::Command { connection, command, reference, reply } => {
+                let ticket = self.ticket(reply);
+                let reply = realtime_connector_core::session::Reply::Call { ticket, reference };
+                self.core.handle(self.clock.now(), Input::Received { connection });
+                self.handle(match command {
+                    Ok(command) => Input::Command { connection, command, reply },
+                    Err(rejection) => Input::Malformed { connection, rejection, reply },
+                });
+            }
+            FrontMessage::Identified { connection, identity } => self.handle(Input::Identified { connection, identity }),
+            FrontMessage::Drain => self.handle(Input::Drain),
+            FrontMessage::Stop => self.stopping = true,
+        }
+    }
+
+    fn ticket(&mut self, waiting: Waiting) -> u64 {
+        self.next_ticket += 1;
+        self.waiting.insert(self.next_ticket, waiting);
+        self.next_ticket
+    }
+
+    fn adopt(&mut self, adoption: Adoption) {
+        let key = self.table.reserve();
+        if let Stream::Pumped(end) = &adoption.stream {
+            end.attach(self.door.clone(), key.slot);
+        }
+        let transport = match Transport::new(adoption.stream, self.poll.registry(), Token(key.slot as usize)) {
+            Ok(transport) => transport,
+            Err(error) => {
+                tracing::debug!(%error, "failed to take over a connection");
+                return self.table.release(key);
+            }
+        };
+        let connection = Connection::new(adoption.dialect, transport, adoption.head, &adoption.prelude);
+        self.table.insert(key, connection);
+        let opened = Opened {
+            connection: key,
+            dialect: adoption.dialect,
+            client: adoption.client,
+            identity: adoption.identity,
+            connect: adoption.connect,
+        };
+        self.handle(Input::Opened(Box::new(opened)));
+        // An SSE head is owed before core has anything to say.
+        self.flush(key);
+        self.read(key);
+    }
+
+    /// The stream is gone, or ended by the peer without a close.
+    pub(super) fn lose(&mut self, key: ConnectionKey, lost: Lost) {
+        let Some(connection) = self.table.get_mut(key) else { return };
+        let lingering = connection.stage == Stage::Lingering;
+        self.table.remove(key);
+        if !lingering {
+            self.handle(Input::Closed { connection: key, lost });
+        }
+    }
+
+    /// Core is done with the connection and its outbox is written: the WebSocket close frame follows, then the end.
+    pub(super) fn finish_closing(&mut self, key: ConnectionKey, code: u16) {
+        let Some(connection) = self.table.get_mut(key) else { return };
+        let mut frame = Vec::new();
+        if !connection.dialect.is_sse() {
+            let reason = realtime_connector_wire::codes::CloseCode::from_number(code).map_or("", |code| code.reason());
+            websocket::encode_close(&mut frame, Some(code), reason);
+        }
+        self.linger(key, &frame, Lost::Closed);
+    }
+
+    /// Ends the session and lets the stream go once `last` is out and the peer has ended too, or a moment later.
+    pub(super) fn linger(&mut self, key: ConnectionKey, last: &[u8], lost: Lost) {
+        let Some(connection) = self.table.get_mut(key) else { return };
+        connection.stage = Stage::Lingering;
+        connection.stash = None;
+        connection.pong = None;
+        if !last.is_empty() {
+            connection.owe(last);
+        }
+        self.lingering.push_back((Instant::now() + LINGER, key));
+        self.handle(Input::Closed { connection: key, lost });
+        if self.table.get_mut(key).is_some_and(|connection| !connection.blocked) {
+            self.flush(key);
+        }
+    }
+}

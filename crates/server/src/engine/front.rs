@@ -1,0 +1,141 @@
+//! The door between the asynchronous front and a worker: connections, calls and answers go in, results come back.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use realtime_connector_core::command::Command;
+use realtime_connector_core::event::Event;
+use realtime_connector_core::frame::Dialect;
+use realtime_connector_core::id::ConnectionKey;
+use realtime_connector_core::permissions::Identity;
+use realtime_connector_core::publish::Draft;
+use realtime_connector_core::rejection::{Rejection, RejectionKind};
+use realtime_connector_core::session::Client;
+use realtime_connector_core::worker::{Answer, Call};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::queue::{Doorbell, lock};
+use crate::transport::pump::WorkerEnd;
+
+/// Calls and connections that may wait for one worker. A worker takes thousands per turn, so more than this means it is overloaded.
+const WAITING_MAX: usize = 4_096;
+/// How long a caller waits for a place before it is refused.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A connection on its way to its worker.
+#[derive(Debug)]
+pub(crate) struct Adoption {
+    pub(crate) stream: Stream,
+    /// Bytes that were read together with the request.
+    pub(crate) prelude: Bytes,
+    /// Bytes to write first: the head of an SSE response.
+    pub(crate) head: Bytes,
+    pub(crate) dialect: Dialect,
+    pub(crate) client: Client,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) connect: Option<realtime_connector_core::command::Connect>,
+}
+
+/// Where a connection's bytes come from.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// A socket that belongs to nobody else.
+    Socket(std::net::TcpStream),
+    /// A stream whose socket is shared or hidden; a task copies its bytes.
+    Pumped(WorkerEnd),
+}
+
+/// What the front says to a worker.
+#[derive(Debug)]
+pub(crate) enum FrontMessage {
+    Adopt(Box<Adoption>),
+    Call { call: Call, reply: Waiting },
+    Publish { draft: Box<Draft>, reply: Waiting },
+    Command { connection: ConnectionKey, command: Result<Command, Box<Rejection>>, reference: Option<u64>, reply: Waiting },
+    Identified { connection: ConnectionKey, identity: Result<Box<Identity>, Box<Rejection>> },
+    Drain,
+    Stop,
+}
+
+/// Somebody who waits for a worker's answer, and the place they hold meanwhile.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) sender: oneshot::Sender<Reply>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// A worker's answer.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// To a call.
+    Answer(Answer),
+    /// To a command of a connection.
+    Event(Event),
+}
+
+/// A worker as the front sees it.
+#[derive(Debug)]
+pub(crate) struct FrontDoor {
+    messages: Mutex<VecDeque<FrontMessage>>,
+    /// Connections of pumps whose stream moved.
+    moved: Mutex<Vec<u32>>,
+    places: Arc<Semaphore>,
+    doorbell: Arc<Doorbell>,
+}
+
+impl FrontDoor {
+    pub(super) fn new(doorbell: Arc<Doorbell>) -> Self {
+        let places = Arc::new(Semaphore::new(WAITING_MAX));
+        Self { messages: Mutex::default(), moved: Mutex::default(), places, doorbell }
+    }
+
+    /// Puts a message through the door. Bounded by the places its senders hold.
+    pub(crate) fn send(&self, message: FrontMessage) {
+        lock(&self.messages).push_back(message);
+        self.doorbell.ring();
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// `overloaded` when no place became free in time, `unavailable` when the worker stops.
+    pub(crate) async fn ask(&self, message: impl FnOnce(Waiting) -> FrontMessage) -> Result<Reply, Rejection> {
+        let (sender, answer) = oneshot::channel();
+        let place = self.place().await?;
+        self.send(message(Waiting { sender, _place: place }));
+        answer.await.map_err(|_| Rejection::new(RejectionKind::Unavailable, "the server is stopping"))
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Rejection> {
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            return Ok(place);
+        }
+        match tokio::time::timeout(PATIENCE, self.places.clone().acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => {
+                let rejection = Rejection::new(RejectionKind::Overloaded, "too many calls wait for this worker");
+                Err(rejection.retry_after_ms(1_000))
+            }
+        }
+    }
+
+    pub(super) fn take(&self, messages: &mut VecDeque<FrontMessage>) {
+        std::mem::swap(&mut *lock(&self.messages), messages);
+    }
+
+    pub(super) fn take_moved(&self, moved: &mut Vec<u32>) {
+        std::mem::swap(&mut *lock(&self.moved), moved);
+    }
+
+    /// A pumped stream has bytes, room, or an end to tell.
+    pub(crate) fn note_moved(&self, slot: u32) {
+        lock(&self.moved).push(slot);
+        self.doorbell.ring();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.messages).is_empty() && lock(&self.moved).is_empty()
+    }
+}

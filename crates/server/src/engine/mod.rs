@@ -1,0 +1,275 @@
+//! The engine: K worker threads, the queues between them, and the doors from the front.
+
+mod clock;
+mod connection;
+mod delivery;
+mod effects;
+mod front;
+mod queue;
+mod reading;
+mod table;
+mod worker;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use mio::{Poll, Token};
+use realtime_connector_core::command::Command;
+use realtime_connector_core::event::Event;
+use realtime_connector_core::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, UserId, WorkerId};
+use realtime_connector_core::options::Options;
+use realtime_connector_core::permissions::Identity;
+use realtime_connector_core::position::Epoch;
+use realtime_connector_core::publish::{Draft, PublishResult};
+use realtime_connector_core::rejection::{Rejection, RejectionKind};
+use realtime_connector_core::worker::{Answer, Call, Lifecycle, Setup, Worker, home_worker};
+use tokio::sync::mpsc;
+
+use crate::auth::seal::Keys;
+use clock::Clock;
+pub(crate) use front::{Adoption, FrontDoor, Stream};
+use front::{FrontMessage, Reply};
+use queue::{Doorbell, PeerQueue};
+
+/// The token of a worker's doorbell; connections use their slot.
+const WAKE: Token = Token(usize::MAX);
+/// Lifecycle events that may wait for the application's handlers. A handler that is this far behind loses events, which is counted.
+const LIFECYCLE_QUEUE: usize = 16_384;
+/// Tokens that may wait for the authenticator.
+const ASK_QUEUE: usize = 1_024;
+
+/// A token to verify for a connection that sent it in its first frame.
+#[derive(Debug)]
+pub(crate) struct AskRequest {
+    pub(crate) worker: WorkerId,
+    pub(crate) connection: ConnectionKey,
+    pub(crate) token: String,
+}
+
+/// What all threads of a node share: doors and queues, and what never changes.
+#[derive(Debug)]
+pub(crate) struct Node {
+    id: u32,
+    epoch: Epoch,
+    seed: u64,
+    pub(crate) options: Options,
+    pub(crate) keys: Keys,
+    doors: Vec<Arc<FrontDoor>>,
+    doorbells: Vec<Arc<Doorbell>>,
+    /// `queues[from][to]`.
+    queues: Vec<Vec<PeerQueue>>,
+    asks: mpsc::Sender<AskRequest>,
+    lifecycle: mpsc::Sender<Lifecycle>,
+    lifecycle_wanted: AtomicBool,
+    lifecycle_dropped: AtomicU64,
+    next_worker: AtomicUsize,
+}
+
+/// What the front has to serve: the engine's questions and events.
+#[derive(Debug)]
+pub(crate) struct Outlets {
+    pub(crate) asks: mpsc::Receiver<AskRequest>,
+    pub(crate) lifecycle: mpsc::Receiver<Lifecycle>,
+}
+
+/// The running worker threads.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts the workers of a node.
+    ///
+    /// # Errors
+    /// When the system refuses a poll or a thread.
+    pub(crate) fn start(options: Options, workers: usize) -> io::Result<(Arc<Node>, Self, Outlets)> {
+        let polls = (0..workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
+        let doorbells = polls
+            .iter()
+            .map(|poll| Doorbell::new(poll.registry(), WAKE).map(Arc::new))
+            .collect::<io::Result<Vec<_>>>()?;
+        let (asks, asked) = mpsc::channel(ASK_QUEUE);
+        let (lifecycle, lived) = mpsc::channel(LIFECYCLE_QUEUE);
+        let boot = random_u64();
+        let node = Arc::new(Node {
+            id: random_u64() as u32,
+            // Short, because it is in every position, and different from one start to the next.
+            epoch: Epoch::parse(&base36(boot % 36_u64.pow(6))).expect("letters and digits"),
+            seed: random_u64(),
+            options,
+            keys: Keys::random(),
+            doors: doorbells.iter().map(|bell| Arc::new(FrontDoor::new(bell.clone()))).collect(),
+            queues: (0..workers).map(|_| (0..workers).map(|_| PeerQueue::default()).collect()).collect(),
+            doorbells,
+            asks,
+            lifecycle,
+            lifecycle_wanted: AtomicBool::new(false),
+            lifecycle_dropped: AtomicU64::new(0),
+            next_worker: AtomicUsize::new(0),
+        });
+        let origin = Instant::now();
+        let threads = polls
+            .into_iter()
+            .enumerate()
+            .map(|(index, poll)| spawn(node.clone(), index, poll, origin))
+            .collect::<io::Result<_>>()?;
+        Ok((node, Self { threads }, Outlets { asks: asked, lifecycle: lived }))
+    }
+
+    /// Waits for the workers, which have been told to stop.
+    pub(crate) fn join(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker thread has panicked");
+            }
+        }
+    }
+}
+
+fn spawn(node: Arc<Node>, index: usize, poll: Poll, origin: Instant) -> io::Result<JoinHandle<()>> {
+    let setup = Setup {
+        id: WorkerId(u8::try_from(index).expect("at most 256 workers")),
+        workers: node.doors.len(),
+        node: node.id,
+        seed: node.seed,
+        random: random_u64(),
+        options: node.options.clone(),
+    };
+    std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let clock = Clock::new(origin);
+        let core = Worker::new(setup, clock.now());
+        if let Err(error) = worker::WorkerLoop::new(node, index, poll, core, clock).run() {
+            tracing::error!(%error, index, "failed to poll; the worker stops");
+        }
+    })
+}
+
+/// Tells the application what happened, if it listens and keeps up.
+fn lifecycle(node: &Node, event: Lifecycle) {
+    if node.lifecycle_wanted.load(Ordering::Relaxed) && node.lifecycle.try_send(event).is_err() {
+        node.lifecycle_dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn random_u64() -> u64 {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
+    u64::from_ne_bytes(bytes)
+}
+
+fn base36(mut number: u64) -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut digits = Vec::new();
+    loop {
+        digits.push(DIGITS[(number % 36) as usize] as char);
+        number /= 36;
+        if number == 0 {
+            return digits.into_iter().rev().collect();
+        }
+    }
+}
+
+impl Node {
+    pub(crate) fn workers(&self) -> usize {
+        self.doors.len()
+    }
+
+    /// Lifecycle events are made anyway; they leave the worker only when somebody listens.
+    pub(crate) fn want_lifecycle(&self) {
+        self.lifecycle_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Lifecycle events that handlers were too slow for.
+    pub(crate) fn lifecycle_dropped(&self) -> u64 {
+        self.lifecycle_dropped.load(Ordering::Relaxed)
+    }
+
+    fn door(&self, worker: WorkerId) -> &FrontDoor {
+        &self.doors[usize::from(worker.0)]
+    }
+
+    /// Hands a connection to a worker: a user's to the user's home, where one entry serves all; others in turn.
+    pub(crate) fn adopt(&self, adoption: Adoption) {
+        let user = adoption.identity.as_ref().and_then(|identity| Some((identity.app, identity.user.clone()?)));
+        let worker = match user {
+            Some((app, user)) => self.home(&ChannelKey::user(app, user)),
+            None => {
+                let next = self.next_worker.fetch_add(1, Ordering::Relaxed) % self.workers();
+                WorkerId(u8::try_from(next).expect("at most 256 workers"))
+            }
+        };
+        self.door(worker).send(FrontMessage::Adopt(Box::new(adoption)));
+    }
+
+    /// The worker that orders a channel.
+    pub(crate) fn home(&self, channel: &ChannelKey) -> WorkerId {
+        home_worker(channel.fingerprint(), self.seed, self.workers())
+    }
+
+    /// The worker that owns a connection; `None` for ids of other nodes or former lives.
+    pub(crate) fn worker_of(&self, connection: ConnectionId) -> Option<WorkerId> {
+        (connection.node == self.id && usize::from(connection.worker.0) < self.workers()).then_some(connection.worker)
+    }
+
+    /// Publishes, and waits for the home's answer.
+    pub(crate) async fn publish(&self, draft: Draft) -> PublishResult {
+        let home = self.home(&draft.channel);
+        let message = |reply| FrontMessage::Publish { draft: Box::new(draft), reply };
+        match self.door(home).ask(message).await? {
+            Reply::Answer(Answer::Published(result)) => result,
+            Reply::Answer(_) | Reply::Event(_) => Err(bug()),
+        }
+    }
+
+    /// Calls a worker.
+    pub(crate) async fn call(&self, worker: WorkerId, call: Call) -> Result<Answer, Rejection> {
+        match self.door(worker).ask(|reply| FrontMessage::Call { call, reply }).await? {
+            Reply::Answer(answer) => Ok(answer),
+            Reply::Event(Event::Error { rejection, .. }) => Err(*rejection),
+            // `Call::Subscribe` is answered like the command it becomes.
+            Reply::Event(_) => Ok(Answer::Found(true)),
+        }
+    }
+
+    /// Carries out a command of a connection on behalf of its owner.
+    pub(crate) async fn command(
+        &self,
+        connection: ConnectionId,
+        command: Result<Command, Box<Rejection>>,
+        reference: Option<u64>,
+    ) -> Result<Event, Rejection> {
+        let not_found = || Rejection::new(RejectionKind::NotFound, "no such connection");
+        let worker = self.worker_of(connection).ok_or_else(not_found)?;
+        let key = connection.key;
+        let message = |reply| FrontMessage::Command { connection: key, command, reference, reply };
+        match self.door(worker).ask(message).await? {
+            Reply::Event(event) => Ok(event),
+            Reply::Answer(_) => Err(bug()),
+        }
+    }
+
+    /// Gives a connection the identity its token proved.
+    pub(crate) fn identified(&self, request: &AskRequest, identity: Result<Box<Identity>, Box<Rejection>>) {
+        let connection = request.connection;
+        self.door(request.worker).send(FrontMessage::Identified { connection, identity });
+    }
+
+    /// Tells every connection to go, and lets their last bytes leave.
+    pub(crate) fn drain(&self) {
+        self.doors.iter().for_each(|door| door.send(FrontMessage::Drain));
+    }
+
+    /// Stops the workers.
+    pub(crate) fn stop(&self) {
+        self.doors.iter().for_each(|door| door.send(FrontMessage::Stop));
+    }
+
+}
+
+fn bug() -> Rejection {
+    Rejection::new(RejectionKind::Internal, "a worker gave an answer of the wrong kind")
+}

@@ -1,0 +1,34 @@
+//! How connections come in, until a worker takes them over.
+
+pub(crate) mod listen;
+pub(crate) mod pump;
+pub(crate) mod request;
+pub(crate) mod sse;
+mod takeover;
+pub(crate) mod ws;
+
+use bytes::Bytes;
+use realtime_connector_core::command::Connect;
+use realtime_connector_core::frame::Dialect;
+use realtime_connector_core::permissions::Identity;
+use realtime_connector_core::session::Client;
+
+use crate::engine::{Adoption, Stream};
+
+/// A connection that only lacks its stream.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    /// Bytes to write first.
+    pub(crate) head: Bytes,
+    pub(crate) dialect: Dialect,
+    pub(crate) client: Client,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) connect: Option<Connect>,
+}
+
+impl Handover {
+    pub(crate) fn with(self, stream: Stream, prelude: Bytes) -> Adoption {
+        let Self { head, dialect, client, identity, connect } = self;
+        Adoption { stream, prelude, head, dialect, client, identity, connect }
+    }
+}
