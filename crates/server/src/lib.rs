@@ -1,1 +1,3 @@
 //! Realtime messaging over WebSocket and Server-Sent Events, embeddable in an axum application.
+
+pub mod config;
