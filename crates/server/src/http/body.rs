@@ -1,0 +1,69 @@
+//! Request bodies: JSON, bounded in bytes and in time.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use realtime_connector_core::rejection::{Rejection, RejectionKind};
+
+/// Bytes of one frame: the largest message and its envelope.
+pub(crate) const FRAME_BYTES_MAX: usize = 80 * 1024;
+/// Bytes of a batch.
+pub(crate) const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Time for a whole body.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Reads a JSON body.
+///
+/// # Errors
+/// Other content types, bodies beyond `bytes_max` (told before they are read, where the length is declared) and slow ones.
+pub(crate) async fn json(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Rejection> {
+    if !is_json(headers) {
+        return Err(unsupported("the content type must be application/json"));
+    }
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(unsupported("content encodings are not supported"));
+    }
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > bytes_max as u64) {
+        return Err(too_large(bytes_max));
+    }
+    match tokio::time::timeout(DEADLINE, collect(body, bytes_max)).await {
+        Ok(result) => result,
+        Err(_) => Err(with_http_status(StatusCode::REQUEST_TIMEOUT, "the body took longer than 10 s")),
+    }
+}
+
+async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Rejection> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Rejection::new(RejectionKind::BadRequest, "the body ended too soon"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > bytes_max {
+            return Err(too_large(bytes_max));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+fn too_large(bytes_max: usize) -> Rejection {
+    Rejection::new(RejectionKind::TooLarge, format!("the body is larger than {bytes_max} bytes")).limit(bytes_max as u64)
+}
+
+fn unsupported(message: &'static str) -> Rejection {
+    with_http_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+}
+
+/// Refusals that carry `bad_request` and a status of their own; the status travels in `limit`'s place until it is spelled.
+fn with_http_status(status: StatusCode, message: &'static str) -> Rejection {
+    Rejection { http_status: Some(status.as_u16()), ..Rejection::new(RejectionKind::BadRequest, message) }
+}

@@ -1,0 +1,46 @@
+//! Errors of the HTTP API: problem JSON (RFC 9457) with the words of the protocol.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use realtime_connector_core::rejection::{Rejection, RejectionKind};
+use realtime_connector_wire::json;
+
+/// The answer to a refused request.
+pub(crate) fn response(rejection: &Rejection) -> Response {
+    let (status, body) = json::problem_json(rejection);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = problem(status, body);
+    if let Some(ms) = rejection.retry_after_ms {
+        let seconds = HeaderValue::from(u64::from(ms.div_ceil(1_000)));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// A refusal that only HTTP knows: `bad_request` with a status of its own.
+pub(crate) fn with_status(status: StatusCode, message: &str) -> Response {
+    let rejection = Rejection::new(RejectionKind::BadRequest, message.to_owned());
+    let (_, body) = json::problem_json_with_status(&rejection, status.as_u16());
+    problem(status, body)
+}
+
+/// No such path.
+pub(crate) async fn not_found() -> Response {
+    response(&Rejection::new(RejectionKind::NotFound, "no such path"))
+}
+
+/// A path that knows other methods; the router adds `Allow`.
+pub(crate) async fn method_not_allowed() -> Response {
+    with_status(StatusCode::METHOD_NOT_ALLOWED, "this path does not know the method")
+}
+
+fn problem(status: StatusCode, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
+}
