@@ -1,5 +1,36 @@
 //! Formats of Realtime Connector: native JSON, WebSocket and SSE framing, sans-IO.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`json`] | the frames of the native protocol, and bodies of the HTTP API |
+//! | [`websocket`] | RFC 6455 |
+//! | [`sse`] | event streams |
+//! | [`cursor`] | what an SSE client hands back to go on where it was |
+//! | [`codes`] | the codes of refusals and ends |
 
 #[path = "codes.gen.rs"]
 pub mod codes;
+pub mod cursor;
+pub mod json;
+pub mod sse;
 pub mod websocket;
+
+use bytes::Bytes;
+use realtime_connector_core::event::Event;
+use realtime_connector_core::frame::Dialect;
+
+use json::Secrets;
+use websocket::{Opcode, frame_in_place};
+
+/// The bytes of an event in a dialect, complete and ready to write: a WebSocket frame with its header, or a block of SSE.
+/// A heartbeat is a Ping or a comment.
+#[must_use]
+pub fn encode(event: &Event, dialect: Dialect, secrets: &dyn Secrets) -> Bytes {
+    match (dialect, event) {
+        (Dialect::WebSocketJson, Event::Heartbeat) => frame_in_place(Opcode::Ping, 0, |_| {}),
+        (Dialect::WebSocketJson, _) => {
+            frame_in_place(Opcode::Text, json::event_bytes(event), |out| json::write_event(out, event, secrets))
+        }
+        (Dialect::SseData | Dialect::SseFrames, _) => sse::encode(event, dialect, secrets),
+    }
+}
