@@ -56,6 +56,11 @@ pub struct HistoryOptions {
     pub age: Duration,
 }
 
+impl HistoryOptions {
+    /// Keeps nothing.
+    pub const OFF: Self = Self { records: 0, bytes: 0, age: Duration::ZERO };
+}
+
 impl Default for HistoryOptions {
     fn default() -> Self {
         Self { records: limits::HISTORY_RECORDS, bytes: limits::HISTORY_BYTES, age: limits::HISTORY_AGE }

@@ -3,11 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use axum::http::HeaderMap;
+use realtime_connector_core::command::Publish;
+use realtime_connector_core::id::{AppId, WorkerId};
+use realtime_connector_core::publish::{Origin, PublishResult, Publisher};
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
+use realtime_connector_core::worker::publishing::{draft, fresh_id};
+use realtime_connector_core::worker::{Answer, Call};
 
 use crate::auth::{ApiKeys, Authenticator};
 use crate::config::Config;
-use crate::engine::Node;
+use crate::engine::{Clock, Node};
 use crate::event_bus::EventBus;
 use crate::http::cors::Cors;
 use crate::transport::request::UserAgents;
@@ -27,6 +33,7 @@ pub(crate) struct App {
     pub(crate) ready: AtomicBool,
     /// Connections handed to workers and not yet known to be gone; refreshed from the workers' figures.
     pub(crate) connections: AtomicUsize,
+    clock: Clock,
     jitter: AtomicU64,
 }
 
@@ -55,6 +62,7 @@ impl App {
             event_bus,
             ready: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            clock: Clock::new(std::time::Instant::now()),
             jitter: AtomicU64::new(0),
         }
     }
@@ -79,5 +87,41 @@ impl App {
     /// A number that spreads clients out: a Weyl sequence over the golden ratio never bunches.
     pub(crate) fn jitter(&self) -> u32 {
         (self.jitter.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed) >> 32) as u32
+    }
+}
+
+impl App {
+    /// The name of the API key a request shows.
+    ///
+    /// # Errors
+    /// `unauthenticated` without one that is known.
+    pub(crate) fn api_key(&self, headers: &HeaderMap) -> Result<Arc<str>, Rejection> {
+        let presented = crate::transport::request::bearer(headers)?;
+        self.api_keys.check(presented.as_deref()).ok_or_else(|| {
+            Rejection::new(RejectionKind::Unauthenticated, "an API key is needed: Authorization: Bearer <key>")
+        })
+    }
+
+    /// Publishes on behalf of the application.
+    ///
+    /// # Errors
+    /// What the channel's home says.
+    pub(crate) async fn publish(&self, publish: Publish, publisher: Publisher) -> PublishResult {
+        let mut clock = self.clock;
+        clock.tick();
+        let fresh = fresh_id(clock.now(), u64::from(self.jitter()) << 32 | u64::from(self.jitter()));
+        self.node.publish(draft(AppId::default(), publish, None, publisher, fresh, Origin::Nobody)).await
+    }
+
+    /// Connections on all workers.
+    pub(crate) async fn count_connections(&self) -> u64 {
+        let mut total = 0;
+        for worker in 0..self.node.workers() {
+            let worker = WorkerId(u8::try_from(worker).expect("at most 256 workers"));
+            if let Ok(Answer::Figures(figures)) = self.node.call(worker, Call::Figures).await {
+                total += figures.connections;
+            }
+        }
+        total
     }
 }

@@ -14,7 +14,7 @@ mod document;
 mod error;
 mod json;
 mod keys;
-// mod options: `Config` → core's `Options` and the engine's; the only module here that knows them.
+mod options;
 pub mod reference;
 mod sections;
 mod toml;

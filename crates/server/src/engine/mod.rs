@@ -19,7 +19,7 @@ use std::time::Instant;
 use mio::{Poll, Token};
 use realtime_connector_core::command::Command;
 use realtime_connector_core::event::Event;
-use realtime_connector_core::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, UserId, WorkerId};
+use realtime_connector_core::id::{ChannelKey, ConnectionId, ConnectionKey, WorkerId};
 use realtime_connector_core::options::Options;
 use realtime_connector_core::permissions::Identity;
 use realtime_connector_core::position::Epoch;
@@ -29,7 +29,7 @@ use realtime_connector_core::worker::{Answer, Call, Lifecycle, Setup, Worker, ho
 use tokio::sync::mpsc;
 
 use crate::auth::seal::Keys;
-use clock::Clock;
+pub(crate) use clock::Clock;
 pub(crate) use front::{Adoption, FrontDoor, Stream};
 use front::{FrontMessage, Reply};
 use queue::{Doorbell, PeerQueue};

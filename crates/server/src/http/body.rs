@@ -8,6 +8,8 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 
+use super::problem::Refusal;
+
 /// Bytes of one frame: the largest message and its envelope.
 pub(crate) const FRAME_BYTES_MAX: usize = 80 * 1024;
 /// Bytes of a batch.
@@ -19,20 +21,20 @@ const DEADLINE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Other content types, bodies beyond `bytes_max` (told before they are read, where the length is declared) and slow ones.
-pub(crate) async fn json(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Rejection> {
+pub(crate) async fn json(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
     if !is_json(headers) {
-        return Err(unsupported("the content type must be application/json"));
+        return Err(Refusal::Http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json"));
     }
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(unsupported("content encodings are not supported"));
+        return Err(Refusal::Http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content encodings are not supported"));
     }
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > bytes_max as u64) {
-        return Err(too_large(bytes_max));
+        return Err(too_large(bytes_max).into());
     }
     match tokio::time::timeout(DEADLINE, collect(body, bytes_max)).await {
-        Ok(result) => result,
-        Err(_) => Err(with_http_status(StatusCode::REQUEST_TIMEOUT, "the body took longer than 10 s")),
+        Ok(result) => result.map_err(Refusal::Rejection),
+        Err(_) => Err(Refusal::Http(StatusCode::REQUEST_TIMEOUT, "the body took longer than 10 s")),
     }
 }
 
@@ -57,13 +59,4 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn too_large(bytes_max: usize) -> Rejection {
     Rejection::new(RejectionKind::TooLarge, format!("the body is larger than {bytes_max} bytes")).limit(bytes_max as u64)
-}
-
-fn unsupported(message: &'static str) -> Rejection {
-    with_http_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
-}
-
-/// Refusals that carry `bad_request` and a status of their own; the status travels in `limit`'s place until it is spelled.
-fn with_http_status(status: StatusCode, message: &'static str) -> Rejection {
-    Rejection { http_status: Some(status.as_u16()), ..Rejection::new(RejectionKind::BadRequest, message) }
 }

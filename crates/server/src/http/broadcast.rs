@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
 use realtime_connector_core::command::Publish;
 use realtime_connector_core::event::Published;
@@ -13,18 +13,19 @@ use realtime_connector_core::publish::{PublishResult, Publisher};
 use realtime_connector_core::rejection::Rejection;
 use realtime_connector_wire::json::{self, Broadcast, DecodeLimits};
 
-use super::{body, problem};
+use super::body;
+use super::problem::Refusal;
 use crate::app::App;
 
 /// The handler.
 pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     match broadcast(&app, request).await {
         Ok(response) => response,
-        Err(rejection) => problem::response(&rejection),
+        Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn broadcast(app: &App, request: Request) -> Result<Response, Rejection> {
+async fn broadcast(app: &App, request: Request) -> Result<Response, Refusal> {
     let (parts, request_body) = request.into_parts();
     let name = app.api_key(&parts.headers)?;
     let publisher = Publisher::Server(name);
@@ -33,7 +34,7 @@ async fn broadcast(app: &App, request: Request) -> Result<Response, Rejection> {
     let mut answer = Vec::new();
     match json::decode_broadcast(&bytes, &limits)? {
         Broadcast::One(publish) => {
-            let published = app.publish(publish, publisher).await?;
+            let published = app.publish(*publish, publisher).await?;
             json::write_published(&mut answer, &published);
         }
         Broadcast::Many(messages) => {

@@ -2,9 +2,33 @@
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_wire::json;
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// With a code of the protocol.
+    Rejection(Rejection),
+    /// For a reason that only HTTP knows: `bad_request` with a status of its own.
+    Http(StatusCode, &'static str),
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejection(rejection)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Rejection(rejection) => response(&rejection),
+            Self::Http(status, message) => with_status(status, message),
+        }
+    }
+}
 
 /// The answer to a refused request.
 pub(crate) fn response(rejection: &Rejection) -> Response {
@@ -24,8 +48,7 @@ pub(crate) fn response(rejection: &Rejection) -> Response {
 /// A refusal that only HTTP knows: `bad_request` with a status of its own.
 pub(crate) fn with_status(status: StatusCode, message: &str) -> Response {
     let rejection = Rejection::new(RejectionKind::BadRequest, message.to_owned());
-    let (_, body) = json::problem_json_with_status(&rejection, status.as_u16());
-    problem(status, body)
+    problem(status, json::problem_json_as(status.as_u16(), &rejection))
 }
 
 /// No such path.

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
 use realtime_connector_core::event::Event;
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_wire::json::{self, DecodeLimits};
 
-use super::{body, problem};
+use super::body;
+use super::problem::Refusal;
 use crate::app::App;
 use crate::transport::request;
 
@@ -22,18 +23,18 @@ use crate::transport::request;
 pub(crate) async fn handle(State(app): State<Arc<App>>, Path(connection): Path<String>, request: Request) -> Response {
     match uplink(&app, &connection, request).await {
         Ok(response) => response,
-        Err(rejection) => problem::response(&rejection),
+        Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn uplink(app: &App, connection: &str, request: Request) -> Result<Response, Rejection> {
+async fn uplink(app: &App, connection: &str, request: Request) -> Result<Response, Refusal> {
     let (parts, request_body) = request.into_parts();
     // The same answer for an unknown connection and a wrong token: ids are public and must tell nothing.
     let not_found = || Rejection::new(RejectionKind::NotFound, "no such connection, or not its session token");
     let token = request::bearer(&parts.headers)?.ok_or_else(not_found)?;
     let connection = json::parse_connection_id(connection).ok_or_else(not_found)?;
     if !app.node.keys.is_session_token(&token, connection) {
-        return Err(not_found());
+        return Err(not_found().into());
     }
     let bytes = body::json(&parts.headers, request_body, body::BATCH_BYTES_MAX).await?;
     let limits = DecodeLimits { message_bytes: app.config.limits.message_bytes as usize };
@@ -50,7 +51,7 @@ async fn uplink(app: &App, connection: &str, request: Request) -> Result<Respons
     if let [Event::Error { rejection, reference: None }] = &*answers
         && rejection.kind == RejectionKind::NotFound
     {
-        return Err(not_found());
+        return Err(not_found().into());
     }
     Ok(spell(app, &answers, decoded.array))
 }

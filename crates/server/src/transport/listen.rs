@@ -117,7 +117,9 @@ async fn serve_http1(
 ) -> Result<(), hyper::Error> {
     let takeover = Takeover::default();
     let note = takeover.clone();
-    let service = service_fn(move |request: Request<Incoming>| call(router.clone(), request, peer, Some(note.clone())));
+    // Boxed, because taking a connection apart needs a service that may be moved.
+    let service =
+        service_fn(move |request: Request<Incoming>| Box::pin(call(router.clone(), request, peer, Some(note.clone()))));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_DEADLINE).max_buf_size(HEAD_BYTES_MAX);
     let mut connection = builder.serve_connection(TokioIo::new(socket), service);

@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::{BufMut, Bytes, BytesMut};
 use hyper::body::Frame;
 use realtime_connector_core::command::{Command, Connect, Listen};
@@ -24,7 +24,7 @@ use realtime_connector_core::permissions::Identity;
 use realtime_connector_core::position::{Position, Start};
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_core::session::Provider;
-use realtime_connector_wire::cursor::Cursor;
+use realtime_connector_wire::cursor;
 use realtime_connector_wire::json::{self, DecodeLimits};
 
 use super::pump::{self, TaskEnd};
@@ -33,6 +33,7 @@ use super::takeover::{Note, Takeover};
 use super::Handover;
 use crate::app::App;
 use crate::engine::Stream;
+use crate::http::problem::Refusal;
 use crate::http::{body, cors, problem};
 
 /// How long a browser waits before it comes back, in milliseconds.
@@ -57,10 +58,12 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     }
     let handover = match prepare(&app, &parts, request_body).await {
         Ok(handover) => handover,
-        Err(rejection) if rejection.kind == RejectionKind::Overloaded && parts.method == Method::GET => {
+        Err(Refusal::Rejection(rejection))
+            if rejection.kind == RejectionKind::Overloaded && parts.method == Method::GET =>
+        {
             return overloaded(&app);
         }
-        Err(rejection) => return problem::response(&rejection),
+        Err(refusal) => return refusal.into_response(),
     };
     if let Some(takeover) = parts.extensions.get::<Takeover>() {
         let head = head(&cors::headers(&app.cors, &parts.headers));
@@ -83,7 +86,7 @@ fn accepts_stream(headers: &HeaderMap) -> bool {
         })
 }
 
-async fn prepare(app: &App, parts: &Parts, request_body: Body) -> Result<Handover, Rejection> {
+async fn prepare(app: &App, parts: &Parts, request_body: Body) -> Result<Handover, Refusal> {
     app.check_capacity()?;
     let query = Query::parse(parts)?;
     let mut credentials = request::credentials(parts, &query, app.config.auth.cookie.as_deref())?;
@@ -94,7 +97,7 @@ async fn prepare(app: &App, parts: &Parts, request_body: Body) -> Result<Handove
     };
     if let Some(token) = connect.token.take() {
         if credentials.token.as_ref().is_some_and(|explicit| *explicit != token) {
-            return Err(Rejection::field("token", "contradicts the Authorization header"));
+            return Err(Rejection::field("token", "contradicts the Authorization header").into());
         }
         credentials.token = Some(token);
     }
@@ -107,7 +110,7 @@ async fn prepare(app: &App, parts: &Parts, request_body: Body) -> Result<Handove
     Ok(Handover { head: Bytes::new(), dialect, client, identity: Some(identity), connect: Some(connect) })
 }
 
-async fn posted_connect(app: &App, parts: &Parts, request_body: Body) -> Result<Connect, Rejection> {
+async fn posted_connect(app: &App, parts: &Parts, request_body: Body) -> Result<Connect, Refusal> {
     let bytes = body::json(&parts.headers, request_body, body::FRAME_BYTES_MAX).await?;
     let limits = DecodeLimits { message_bytes: app.config.limits.message_bytes as usize };
     let mut frames = json::decode_body(&bytes, &limits)?.frames;
@@ -119,9 +122,9 @@ async fn posted_connect(app: &App, parts: &Parts, request_body: Body) -> Result<
             | Command::Unsubscribe { .. }
             | Command::Publish(_)
             | Command::Meta { .. }
-            | Command::Close => Err(Rejection::field("op", "must be 'connect' here")),
+            | Command::Close => Err(Rejection::field("op", "must be 'connect' here").into()),
         },
-        (_, _) => Err(Rejection::new(RejectionKind::BadRequest, "the body must be one 'connect' frame")),
+        (_, _) => Err(Rejection::new(RejectionKind::BadRequest, "the body must be one 'connect' frame").into()),
     }
 }
 
@@ -145,7 +148,7 @@ fn last_event_id(parts: &Parts, query: &Query) -> Option<String> {
 /// Sets the positions of a cursor as starting points. A cursor that does not open is ignored: the epoch it was made in is over,
 /// and the first messages will tell.
 fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) {
-    let Some(cursor) = app.node.keys.open_cursor(sealed).and_then(|plain| Cursor::decode(&plain)) else {
+    let Some(cursor) = app.node.keys.open_cursor(sealed).and_then(|plain| cursor::decode(&plain)) else {
         return lose_position(connect);
     };
     let Some(epoch) = cursor.epoch else { return };
