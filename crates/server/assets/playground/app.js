@@ -8,6 +8,8 @@ import { Quakes } from './quakes.js';
 import { broadcast, listen } from './snippets.js';
 
 const DEFAULTS = { channel: 'playground', user: '', types: 'chat, update', format: 'data' };
+/** The map shows this channel: `?feed=` names another, for feeds from outside. */
+const FEED = new URLSearchParams(location.search).get('feed') || 'earthquakes';
 const SECOND_USERS = ['ada', 'grace'];
 
 /** What the server offers; where it does not say, both providers in their usual places. */
@@ -36,6 +38,7 @@ function settingsFromUrl() {
 function urlOf(settings) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(settings)) if (value !== DEFAULTS[name]) query.set(name, value);
+  if (FEED !== 'earthquakes') query.set('feed', FEED);
   return `/${query.size ? `?${query}` : ''}`;
 }
 
@@ -88,7 +91,7 @@ async function setUpQuakes({ providers, provider }) {
     onState: (state) => quakes.state(state),
     onFrame: (entry) => quakes.frame(entry),
   });
-  quakes = new Quakes(link, path);
+  quakes = new Quakes(link, FEED, path);
   await quakes.open();
 }
 

@@ -15,16 +15,20 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** Calls `draw` at most once per animation frame, however often the result is called. */
-export function eachFrame(draw) {
+const PACE_MS = 200; // five times a second is live to the eye and cheap under a flood
+
+/** Calls `draw` in the next animation frame, but then not again for a while, however often the result is called. */
+export function paced(draw) {
   let scheduled = false;
+  let drawnAt = -Infinity;
   return () => {
     if (scheduled) return;
     scheduled = true;
-    requestAnimationFrame(() => {
+    setTimeout(() => requestAnimationFrame(() => {
       scheduled = false;
+      drawnAt = performance.now();
       draw();
-    });
+    }), Math.max(0, drawnAt + PACE_MS - performance.now()));
   };
 }
 

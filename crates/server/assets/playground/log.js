@@ -1,6 +1,6 @@
-// The list of frames of one panel: newest first, bounded, drawn once per animation frame.
+// The list of frames of one panel: newest first, bounded, drawn a few times a second.
 
-import { eachFrame, make, pretty } from './dom.js';
+import { make, paced, pretty } from './dom.js';
 
 const ENTRIES_MAX = 200; // more is a scroll nobody reads, and DOM that a fast channel would pay for
 const RAW_CHARS_MAX = 400; // of a one-line view; the whole frame is in the unfolded one
@@ -12,7 +12,7 @@ export class FrameLog {
 
   constructor(list) {
     this.list = list;
-    this.schedule = eachFrame(() => this.draw());
+    this.schedule = paced(() => this.draw());
   }
 
   add(entry) {

@@ -1,12 +1,13 @@
 // One side of the playground: a link, what it says, what it counts, and a box to send with.
 
-import { copy, eachFrame, make, millis, refs } from './dom.js';
+import { copy, make, millis, paced, refs } from './dom.js';
 import { EventSourceLink } from './links.js';
 import { FrameLog } from './log.js';
 import { Meters } from './meters.js';
 import { snippets } from './snippets.js';
 
-const PING_MS = 10_000; // measures the round trip and keeps idle proxies awake
+const PING_MS = 5_000; // measures the round trip and keeps idle proxies awake
+const FIRST_PING_MS = 1_200; // the page is busy building itself before that, which is not the server's time
 const STATES = {
   idle: 'not connected', connecting: 'connecting', open: 'open', waiting: 'reconnecting', closed: 'stopped',
 };
@@ -28,7 +29,7 @@ export class Panel {
     if (!provider.enabled) return this.switchedOff(name);
     this.log = new FrameLog(this.view.log);
     this.meters = new Meters(this.view);
-    this.drawMeters = eachFrame(() => this.meters.draw());
+    this.drawMeters = paced(() => this.meters.draw());
     this.link = new Kind(provider.path, { onState: (state) => this.state(state), onFrame: (entry) => this.frame(entry) });
     this.view.send.elements.data.value = JSON.stringify({ text: example });
     this.listen();
@@ -98,7 +99,7 @@ export class Panel {
     view.state.textContent = detail && name !== 'open' ? `${STATES[name]} · ${detail}` : STATES[name];
     view.toggle.textContent = name === 'idle' || name === 'closed' ? 'Connect' : 'Disconnect';
     view.send.querySelector('button').disabled = name !== 'open';
-    if (name === 'open') this.ping();
+    if (name === 'open') setTimeout(() => this.ping(), FIRST_PING_MS);
     this.drawConnection();
   }
 
@@ -119,7 +120,7 @@ export class Panel {
     this.drawConnection();
   }
 
-  drawConnection = eachFrame(() => {
+  drawConnection = paced(() => {
     const { connected, position, cursor } = this.link;
     const row = (label, value, title = value) => make('div', {}, make('dt', { textContent: label }), make('dd', { textContent: value, title }));
     if (!connected) return this.view.connection.replaceChildren(row('connection', 'none'));

@@ -1,12 +1,10 @@
-// The earthquakes: what arrives on channel `earthquakes`, as a map, a strip, a list and a clock.
+// The earthquakes: what arrives on one channel, as a map, a strip, a list and a clock.
 // Everything here goes through the public protocol, over whichever provider the server prefers.
 
 import { World } from './world.js';
 import { Strip } from './strip.js';
 import { count, make } from './dom.js';
 
-const CHANNEL = 'earthquakes';
-const CONTROL = 'earthquakes:control';
 const BACKLOG = 400; // earthquakes asked for on arrival, so that the map does not begin empty
 const WEEK_RESTART_MS = 24 * 3_600_000; // a step back by more than this is a new round
 const STRONG_MAG = 4.5; // strong enough to be felt widely
@@ -27,8 +25,12 @@ export class Quakes {
   #factor = null; // as told on the control channel
   #held = false; // the list stands still while someone points at it or tabs through it
 
-  constructor(link, landPath) {
+  /** Shows `channel`, whose feeder listens on `channel:control`. */
+  constructor(link, channel, landPath) {
     this.link = link;
+    this.channel = channel;
+    this.control = `${channel}:control`;
+    document.getElementById('quakes-channel').textContent = channel;
     this.canvas = document.getElementById('map');
     this.tip = document.getElementById('map-tip');
     this.list = document.getElementById('quakes-list');
@@ -63,12 +65,12 @@ export class Quakes {
 
   /** Opens the feed, from a little before now where the server still has it. */
   async open() {
-    this.link.open({ channels: [CHANNEL], since: await this.before(), format: 'frames' });
+    this.link.open({ channels: [this.channel], since: await this.before(), format: 'frames' });
   }
 
   async before() {
     try {
-      const response = await fetch(`/api/channel?channel=${CHANNEL}`);
+      const response = await fetch(`/api/channel?channel=${encodeURIComponent(this.channel)}`);
       if (!response.ok) return '';
       const { position } = await response.json();
       return position ? `${position.epoch}-${Math.max(0, position.offset - BACKLOG)}` : '';
@@ -88,9 +90,9 @@ export class Quakes {
 
   /** The stream's URL can name a position of one channel only, so the second one is added here. */
   async joinControl() {
-    if (this.link.connected.subscriptions?.some((one) => one.channel === CONTROL)) return;
+    if (this.link.connected.subscriptions?.some((one) => one.channel === this.control)) return;
     try {
-      await this.link.send({ op: 'subscribe', channel: CONTROL });
+      await this.link.send({ op: 'subscribe', channel: this.control });
     } catch {
       // Without it the page only misses what speed others choose; it measures instead.
     }
@@ -99,7 +101,7 @@ export class Quakes {
   /** Asks whoever replays the feed for `factor` seconds of it per second. */
   async ask(factor) {
     try {
-      await this.link.send({ op: 'publish', channel: CONTROL, type: 'speed', data: { factor } });
+      await this.link.send({ op: 'publish', channel: this.control, type: 'speed', data: { factor } });
     } catch (error) {
       document.getElementById('quakes-rate').textContent = error.message;
     }
@@ -107,8 +109,8 @@ export class Quakes {
 
   frame({ direction, frame }) {
     if (direction === 'out' || frame?.op !== 'message') return;
-    if (frame.channel === CONTROL && frame.type === 'speed') this.told(frame.data?.factor);
-    if (frame.channel === CHANNEL && frame.type === 'earthquake') this.quake(frame.data, frame.time);
+    if (frame.channel === this.control && frame.type === 'speed') this.told(frame.data?.factor);
+    if (frame.channel === this.channel && frame.type === 'earthquake') this.quake(frame.data, frame.time);
   }
 
   told(factor) {

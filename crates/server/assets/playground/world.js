@@ -9,6 +9,8 @@ const SOUTH = -60;
 const FADE_FEED_MS = 24 * 3_600_000; // a day of the feed from bright to settled
 const RIPPLE_MS = 1_800;
 const SETTLED_ALPHA = 0.3;
+const LABEL_MAG = 4.5;
+const LABEL_AGE = 0.4; // of the fade
 const POINT_PX = 14; // how near the pointer must come
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -110,6 +112,7 @@ export class World {
       this.#fresh[kept++] = quake;
       this.circle(context, quake, 1 - age * (1 - SETTLED_ALPHA));
       this.ripple(quake, (now - quake.shownAt) / RIPPLE_MS);
+      if (quake.mag >= LABEL_MAG && age < LABEL_AGE) this.label(quake, 1 - age / LABEL_AGE);
     }
     this.#fresh.length = kept;
     if (this.#marked) this.pointOut(this.#marked);
@@ -138,6 +141,17 @@ export class World {
     context.lineWidth = 2;
     context.strokeStyle = depthColour(this.colours, quake.depth);
     context.stroke();
+    context.globalAlpha = 1;
+  }
+
+  /** The magnitude beside a strong one, fading before the circle does. */
+  label(quake, alpha) {
+    const { context } = this;
+    context.globalAlpha = Math.sqrt(alpha);
+    context.font = '600 12px system-ui, sans-serif';
+    context.textBaseline = 'middle';
+    context.fillStyle = this.colours.strong;
+    context.fillText(quake.mag.toFixed(1), this.x(quake.lon) + radius(quake.mag, this.width) + 4, this.y(quake.lat));
     context.globalAlpha = 1;
   }
 
