@@ -35,55 +35,55 @@ pub struct Cursor {
     pub epoch: Option<Epoch>,
     /// Fingerprint and offset per channel, in order of subscription.
     pub offsets: Vec<(u64, u64)>,
-    /// Whether `offsets` holds all positions; otherwise there were too many and it is empty.
+    /// Whether `offsets` holds all positions. Otherwise there were too many and it is empty: the client had positions, and
+    /// nobody knows them any more.
     pub complete: bool,
 }
 
-/// Packs a cursor. Offsets without an epoch mean nothing and are left out.
-#[must_use]
-pub fn encode(positions: &CursorPositions, session: ConnectionId) -> Vec<u8> {
+/// Appends the packed form of a cursor. Offsets without an epoch mean nothing and are left out.
+pub fn encode(out: &mut Vec<u8>, positions: &CursorPositions, session: ConnectionId) {
     let epoch = positions.epoch.as_ref().map_or("", Epoch::as_str);
     let offsets = if epoch.is_empty() { &[][..] } else { &positions.offsets };
-    let mut out = Vec::with_capacity(32 + epoch.len() + offsets.len() * (FINGERPRINT_BYTES + OFFSET_BYTES_MAX));
     out.push(VERSION);
     out.extend_from_slice(&session.to_bytes());
-    out.push(epoch.len() as u8);
+    out.push(u8::try_from(epoch.len()).expect("an epoch has at most 64 bytes"));
     out.extend_from_slice(epoch.as_bytes());
     if offsets.len() > CURSOR_POSITIONS_MAX {
         out.push(OMITTED);
-        return out;
+        return;
     }
     out.push(offsets.len() as u8);
     for (fingerprint, offset) in offsets {
         out.extend_from_slice(&fingerprint.to_be_bytes());
-        write_offset(&mut out, *offset);
+        write_offset(out, *offset);
     }
-    out
 }
 
-/// Reads a cursor. `None` for anything [`encode`] does not make.
-#[must_use]
-pub fn decode(bytes: &[u8]) -> Option<Cursor> {
-    let (&version, rest) = bytes.split_first()?;
-    let (session, rest) = rest.split_first_chunk::<CONNECTION_ID_BYTES>()?;
-    let (&epoch_len, rest) = rest.split_first()?;
-    let (epoch, rest) = rest.split_at_checked(usize::from(epoch_len))?;
-    let (&count, mut rest) = rest.split_first()?;
-    let epoch = if epoch.is_empty() { None } else { Some(Epoch::parse(std::str::from_utf8(epoch).ok()?)?) };
-    let complete = count != OMITTED;
-    let count = if complete { usize::from(count) } else { 0 };
-    if version != VERSION || count > CURSOR_POSITIONS_MAX || (epoch.is_none() && (count > 0 || !complete)) {
-        return None;
+impl Cursor {
+    /// Reads a cursor. `None` for anything [`encode`] does not make.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (&version, rest) = bytes.split_first()?;
+        let (session, rest) = rest.split_first_chunk::<CONNECTION_ID_BYTES>()?;
+        let (&epoch_len, rest) = rest.split_first()?;
+        let (epoch, rest) = rest.split_at_checked(usize::from(epoch_len))?;
+        let (&count, mut rest) = rest.split_first()?;
+        let epoch = if epoch.is_empty() { None } else { Some(Epoch::parse(std::str::from_utf8(epoch).ok()?)?) };
+        let complete = count != OMITTED;
+        let count = if complete { usize::from(count) } else { 0 };
+        if version != VERSION || count > CURSOR_POSITIONS_MAX || (epoch.is_none() && (count > 0 || !complete)) {
+            return None;
+        }
+        let mut offsets = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (fingerprint, tail) = rest.split_first_chunk::<FINGERPRINT_BYTES>()?;
+            let (offset, tail) = read_offset(tail)?;
+            offsets.push((u64::from_be_bytes(*fingerprint), offset));
+            rest = tail;
+        }
+        let cursor = Self { session: ConnectionId::from_bytes(*session), epoch, offsets, complete };
+        rest.is_empty().then_some(cursor)
     }
-    let mut offsets = Vec::with_capacity(count);
-    for _ in 0..count {
-        let (fingerprint, tail) = rest.split_first_chunk::<FINGERPRINT_BYTES>()?;
-        let (offset, tail) = read_offset(tail)?;
-        offsets.push((u64::from_be_bytes(*fingerprint), offset));
-        rest = tail;
-    }
-    let cursor = Cursor { session: ConnectionId::from_bytes(*session), epoch, offsets, complete };
-    rest.is_empty().then_some(cursor)
 }
 
 fn write_offset(out: &mut Vec<u8>, mut offset: u64) {

@@ -22,15 +22,19 @@ use realtime_connector_core::frame::Dialect;
 use json::Secrets;
 use websocket::{Opcode, frame_in_place};
 
+/// A Ping frame without payload.
+const WEBSOCKET_PING: &[u8] = &[0x89, 0x00];
+
 /// The bytes of an event in a dialect, complete and ready to write: a WebSocket frame with its header, or a block of SSE.
 /// A heartbeat is a Ping or a comment.
 #[must_use]
 pub fn encode(event: &Event, dialect: Dialect, secrets: &dyn Secrets) -> Bytes {
     match (dialect, event) {
-        (Dialect::WebSocketJson, Event::Heartbeat) => frame_in_place(Opcode::Ping, 0, |_| {}),
+        (Dialect::WebSocketJson, Event::Heartbeat) => Bytes::from_static(WEBSOCKET_PING),
         (Dialect::WebSocketJson, _) => {
             frame_in_place(Opcode::Text, json::event_bytes(event), |out| json::write_event(out, event, secrets))
         }
-        (Dialect::SseData | Dialect::SseFrames, _) => sse::encode(event, dialect, secrets),
+        (Dialect::SseData, _) => sse::encode_data(event, secrets),
+        (Dialect::SseFrames, _) => sse::encode_frames(event, secrets),
     }
 }

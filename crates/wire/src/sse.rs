@@ -11,7 +11,6 @@
 
 use bytes::Bytes;
 use realtime_connector_core::event::Event;
-use realtime_connector_core::frame::Dialect;
 use realtime_connector_core::record::Record;
 
 use crate::json::{self, Secrets};
@@ -23,24 +22,35 @@ const DATA: &[u8] = b"data: ";
 /// `event: `, `data: ` and line ends.
 const BLOCK_BYTES: usize = 32;
 
-/// The block of an event.
-///
-/// # Panics
-/// When the dialect is not one of SSE.
-pub(crate) fn encode(event: &Event, dialect: Dialect, secrets: &dyn Secrets) -> Bytes {
+/// The block of an event in the data dialect.
+pub(crate) fn encode_data(event: &Event, secrets: &dyn Secrets) -> Bytes {
+    block(event, |out, op| match event {
+        Event::Message(record) => write_message(out, record),
+        Event::Connected(_)
+        | Event::Ok { .. }
+        | Event::Error { .. }
+        | Event::Subscribed { .. }
+        | Event::Unsubscribed { .. }
+        | Event::Gap { .. }
+        | Event::Ping
+        | Event::Heartbeat
+        | Event::Pong { .. }
+        | Event::Goaway { .. } => {
+            write_name(out, &["$", op]);
+            write_frame(out, event, secrets);
+        }
+    })
+}
+
+/// The block of an event in the frames dialect.
+pub(crate) fn encode_frames(event: &Event, secrets: &dyn Secrets) -> Bytes {
+    block(event, |out, _| write_frame(out, event, secrets))
+}
+
+fn block(event: &Event, write: impl FnOnce(&mut Vec<u8>, &str)) -> Bytes {
     let Some(op) = json::op(event) else { return Bytes::from_static(HEARTBEAT) };
     let mut out = Vec::with_capacity(BLOCK_BYTES + json::event_bytes(event));
-    match (dialect, event) {
-        (Dialect::WebSocketJson, _) => panic!("not a dialect of SSE"),
-        (Dialect::SseData, Event::Message(record)) => write_message(&mut out, record),
-        (Dialect::SseData, _) => {
-            out.extend_from_slice(b"event: $");
-            out.extend_from_slice(op.as_bytes());
-            out.push(b'\n');
-            write_frame(&mut out, event, secrets);
-        }
-        (Dialect::SseFrames, _) => write_frame(&mut out, event, secrets),
-    }
+    write(&mut out, op);
     out.push(b'\n');
     Bytes::from(out)
 }

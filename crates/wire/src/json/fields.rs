@@ -198,10 +198,13 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether it is an object, whatever is in it.
+    pub(super) fn is_object(&self) -> Result<(), Rejection> {
+        if self.raw.starts_with('{') { Ok(()) } else { Err(self.mistyped("an object")) }
+    }
+
     pub(super) fn object(&self) -> Result<Object<'a>, Rejection> {
-        if !self.raw.starts_with('{') {
-            return Err(self.mistyped("an object"));
-        }
+        self.is_object()?;
         let object = Object::read_at(self.raw, Shape::Plain, format!("{}.", self.field));
         object.check()?;
         Ok(object)
@@ -219,9 +222,7 @@ impl<'a> Value<'a> {
 
     /// The text of a metadata object, as it was written.
     pub(super) fn meta(&self) -> Result<&'a str, Rejection> {
-        if !self.raw.starts_with('{') {
-            return Err(self.mistyped("an object"));
-        }
+        self.is_object()?;
         self.bounded(META_BYTES_MAX)?;
         Ok(self.raw)
     }

@@ -27,7 +27,7 @@ const SUBSCRIPTIONS_MAX: usize = CHANNELS_PER_CONNECTION_MAX as usize + 2;
 pub(in super::super) fn decode(object: &Object<'_>) -> Result<Command, Rejection> {
     object.only("connect", SERVED, RESERVED)?;
     // Whatever a newer client says there is for servers that know it.
-    object.optional("extensions", |value| value.object().map(|_| ()))?;
+    object.optional("extensions", Value::is_object)?;
     Ok(Command::Connect(Box::new(Connect {
         token: object.optional("token", Value::secret)?,
         resume: object.optional("resume", Value::secret)?,
