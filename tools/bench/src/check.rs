@@ -69,6 +69,11 @@ impl Checker {
         }
     }
 
+    /// More connections, from the next round on.
+    pub(crate) fn grow(&mut self, connections: usize) {
+        self.next.resize(connections, 0);
+    }
+
     /// Starts the next round of `burst` messages and returns its number.
     pub(crate) fn begin(&mut self, burst: u32) -> u32 {
         self.round += 1;

@@ -86,8 +86,7 @@ pub(crate) fn serve(port: u16) -> Result<()> {
     let mut listener = listen(port)?;
     let poll = Poll::new().trying("making a poll")?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE).trying("joining the poll")?;
-    let mut floor =
-        Floor { poll, conns: Vec::new(), free: Vec::new(), input: Vec::new(), scratch: vec![0; 64 << 10] };
+    let mut floor = Floor { poll, conns: Vec::new(), free: Vec::new(), input: Vec::new(), scratch: vec![0; 64 << 10] };
     let mut events = Events::with_capacity(1024);
     loop {
         match floor.poll.poll(&mut events, None) {
@@ -131,10 +130,7 @@ impl Floor {
             // Like every server that cares for latency.
             let _ = socket.set_nodelay(true);
             let slot = self.free.pop().unwrap_or(self.conns.len());
-            self.poll
-                .registry()
-                .register(&mut socket, Token(slot), Interest::READABLE)
-                .trying("joining the poll")?;
+            self.poll.registry().register(&mut socket, Token(slot), Interest::READABLE).trying("joining the poll")?;
             let conn = Some(Conn { socket, role: Role::New, rest: None });
             if slot == self.conns.len() {
                 self.conns.push(conn);

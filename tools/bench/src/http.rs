@@ -34,7 +34,8 @@ pub(crate) fn head(input: &[u8]) -> Result<Option<(usize, Head)>> {
     let text = String::from_utf8_lossy(&input[..end]);
     let mut lines = text.split("\r\n");
     let first = lines.next().unwrap_or_default();
-    let status = first.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    let status =
+        first.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)).and_then(|code| code.parse().ok());
     let Some(status) = status else {
         return Err(Failure::Protocol(format!("http: not a status line: {first:?}")));
     };

@@ -69,7 +69,8 @@ mod tests {
         let mut input = stream.as_bytes();
         let mut found = Vec::new();
         while let Some((length, event)) = next(input) {
-            let show = |part: Option<&[u8]>| part.map_or("-".into(), |bytes| String::from_utf8_lossy(bytes).into_owned());
+            let show =
+                |part: Option<&[u8]>| part.map_or("-".into(), |bytes| String::from_utf8_lossy(bytes).into_owned());
             found.push(format!("{}|{}|{}", show(Some(event.name)), show(event.data.as_deref()), show(event.id)));
             input = &input[length..];
         }

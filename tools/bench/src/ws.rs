@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn what_a_server_must_not_send_is_an_error() {
-        for bad in [&[0xc1, 0][..], &[0x81, 0x80], &[0x83, 0], &[0x09, 0], &[0x89, 126], &[0x81, 127, 1, 0, 0, 0, 0, 0, 0, 0]]
+        for bad in
+            [&[0xc1, 0][..], &[0x81, 0x80], &[0x83, 0], &[0x09, 0], &[0x89, 126], &[0x81, 127, 1, 0, 0, 0, 0, 0, 0, 0]]
         {
             assert!(next(bad).is_err(), "{bad:02x?}");
         }
@@ -181,7 +182,8 @@ mod tests {
             let header = wire.len() - length;
             assert_eq!(wire[1] & 0x80, 0x80, "mask bit");
             let mask = &wire[header - 4..header];
-            let back: Vec<u8> = wire[header..].iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+            let back: Vec<u8> =
+                wire[header..].iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
             assert_eq!(back, payload, "{length}");
             // Without its mask it is a frame that `next` reads.
             let mut plain = wire[..header - 4].to_vec();
