@@ -12,8 +12,9 @@ use crate::conn::News;
 use crate::failure::{Failure, Result};
 use crate::guard::Guard;
 use crate::load::{Load, Opening};
+use crate::modes::Entry;
 use crate::payload::{self, Label};
-use crate::peers::{Peer, Place, Setup, Transport};
+use crate::peers::{Place, Setup};
 use crate::procfs::Tree;
 use crate::publisher::Publisher;
 use crate::report::Progress;
@@ -123,12 +124,12 @@ impl Contestant {
     /// # Errors
     /// The server refuses or loses one of them.
     pub(crate) fn enter(
-        peer: &Rc<dyn Peer>,
+        entry: &Entry,
         running: &Rc<Running>,
-        transport: Transport,
         setup: &Setup,
         (count, opening): (usize, Opening),
     ) -> Result<Self> {
+        let (peer, transport) = (&entry.peer, entry.transport);
         // A channel per contestant: two of them may share a server.
         let channel = format!("bench-{transport}").to_lowercase();
         let place = Place { addr: running.addr, channel };
@@ -136,13 +137,8 @@ impl Contestant {
         load.open(count, opening)?;
         let publisher = Publisher::connect(Rc::clone(peer), place, &setup.guard)?;
         setup.guard.sleep(SETTLE_OPENED)?;
-        let label = if peer.transports().len() > 1 || peer.name() == "socket.io" {
-            format!("{}, {transport}", peer.name())
-        } else {
-            peer.name().to_owned()
-        };
         Ok(Self {
-            label,
+            label: entry.label(),
             version: running.version.clone(),
             tree: running.tree(),
             load,
@@ -270,14 +266,14 @@ pub(crate) fn run(contestants: &mut [Contestant], plan: &Plan, progress: &mut Pr
         .collect();
     for turn in 0..=plan.slices {
         let mut floor_us = 0.0;
-        for (contestant, score) in contestants.iter_mut().zip(&mut scores) {
+        for (at, (contestant, score)) in contestants.iter_mut().zip(&mut scores).enumerate() {
             progress.show(&format!("slice {turn} of {}: {}", plan.slices, contestant.label));
             let mut latencies = Latencies::default();
             let slice = contestant.slice(plan, &mut latencies)?;
             if turn == 0 {
                 continue;
             }
-            if score.label == "floor" {
+            if at == 0 {
                 floor_us = slice.cpu_us();
             }
             score.ratios.push(slice.cpu_us() / floor_us);

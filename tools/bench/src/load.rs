@@ -31,10 +31,14 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(20);
 /// A server that takes not a byte from its publisher for so long is broken.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Payload of a full TCP segment with time stamps on Ethernet.
+const ETHERNET_SEGMENT: u32 = 1448;
+
 /// Chooses how connections are opened.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Opening {
-    /// `SO_RCVBUF` set before connecting, bytes.
+    /// `SO_RCVBUF` set before connecting, bytes. The segment size becomes that of Ethernet then: with loopback's 64 KiB
+    /// segments the sender's kernel would queue megabytes for a reader that reads nothing.
     pub(crate) receive_buffer: Option<usize>,
     /// After its subscription is confirmed the connection is not read any more, until [`Load::wake`].
     pub(crate) stalled: bool,
@@ -233,6 +237,7 @@ impl Load {
         let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP)).trying("a socket")?;
         if let Some(bytes) = opening.receive_buffer {
             socket.set_recv_buffer_size(bytes).trying("SO_RCVBUF")?;
+            socket.set_tcp_mss(ETHERNET_SEGMENT).trying("TCP_MAXSEG")?;
         }
         socket.bind(&source.into()).trying("binding to a source address")?;
         match socket.connect(&self.place.addr.into()) {

@@ -103,6 +103,6 @@ fn prepare(common: &Common, wish: &Wish) -> Result<Bench> {
         progress: Progress::new(),
         worst: None,
     };
-    bench.report.line(&format!("machine: {}", report::machine()))?;
+    bench.report.line(&report::machine_line())?;
     Ok(bench)
 }

@@ -38,13 +38,13 @@ impl Report {
         &mut self,
         title: &str,
         table: &Table,
-        bars: &[(String, f64)],
+        bars: &[(&str, Vec<(String, f64)>)],
         notes: &[String],
         json: Value,
     ) -> Result<()> {
         let mut text = format!("\n{title}\n\n{}", table.render());
-        if !bars.is_empty() {
-            text.push_str(&format!("\n{}", render_bars(bars)));
+        for (heading, bars) in bars {
+            text.push_str(&format!("\n{heading}\n{}", render_bars(bars)));
         }
         for note in notes {
             text.push_str(&format!("\n{note}"));
@@ -127,7 +127,7 @@ fn bar(value: f64, longest: f64) -> String {
     }
     let eighths = (value / longest * (BAR_CELLS * 8) as f64).round() as usize;
     let mut text = "█".repeat(eighths / 8);
-    if eighths % 8 > 0 {
+    if !eighths.is_multiple_of(8) {
         text.push(EIGHTHS[eighths % 8]);
     }
     text
@@ -183,6 +183,25 @@ pub(crate) fn machine() -> Value {
         "memory": value_of(read("/proc/meminfo"), "MemTotal"),
         "loadAverage": read("/proc/loadavg").split(' ').next(),
     })
+}
+
+/// The same in a line, with a warning where other programs use the machine.
+pub(crate) fn machine_line() -> String {
+    let machine = machine();
+    let text = |key: &str| machine[key].as_str().unwrap_or("?").to_owned();
+    let load = text("loadAverage");
+    let busy = match load.parse::<f64>() {
+        Ok(average) if average > 1.0 => " – other programs are busy here: trust the ratios, not the times",
+        Ok(_) | Err(_) => "",
+    };
+    format!(
+        "{}: {} × {}, {}, Linux {}, load average {load}{busy}",
+        date(),
+        machine["cores"],
+        text("cpu"),
+        text("memory"),
+        text("kernel")
+    )
 }
 
 /// Today in UTC, `YYYY-MM-DD`.

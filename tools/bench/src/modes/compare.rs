@@ -108,7 +108,7 @@ fn print(bench: &mut Bench, wish: &Wish, lines: &[Line]) -> Result<()> {
             "idle": line.idle.as_ref().map(idle::score_json),
         })).collect::<Vec<_>>(),
     });
-    bench.report.section(&title, &Table { columns, rows }, &bars[0], &notes, json)?;
-    let (heads, cells) = (vec!["saturation"], Vec::new());
-    bench.report.section("the same for saturation", &Table { columns: heads, rows: cells }, &bars[1], &[], json!(null))
+    let [latency, saturation] = bars;
+    let bars = [("latency mode, ratio to send", latency), ("saturation, ratio to writev", saturation)];
+    bench.report.section(&title, &Table { columns, rows }, &bars, &notes, json)
 }

@@ -176,5 +176,6 @@ fn print(bench: &mut Bench, wish: &Wish, churners: &[Churner]) -> Result<()> {
     let title = format!("connect: {} at a time, opened, subscribed, closed, for {} s", wish.window, wish.seconds);
     let notes =
         ["The floor only accepts, reads one byte and greets: the handshake is the whole difference.".to_owned()];
-    bench.report.section(&title, &Table { columns, rows }, &bars, &notes, json!({ "scores": all }))
+    let json = json!({ "window": wish.window, "scores": all });
+    bench.report.section(&title, &Table { columns, rows }, &[("ratio to the floor", bars)], &notes, json)
 }

@@ -95,7 +95,7 @@ pub(crate) fn measure(bench: &mut Bench, wish: &Wish, entries: &[Entry]) -> Resu
         let Some(running) = &servers[at].1 else { continue };
         bench.progress.stage(&format!("connecting {} × {}", wish.connections, entry.label()));
         let wanted = (wish.connections, Opening::default());
-        contestants.push(Contestant::enter(&entry.peer, running, entry.transport, &bench.setup, wanted)?);
+        contestants.push(Contestant::enter(entry, running, &bench.setup, wanted)?);
     }
     let slices = (wish.seconds * 1000).div_ceil(SLICE.as_millis() as u64).max(1);
     let plan = Plan {
@@ -154,7 +154,7 @@ fn print(bench: &mut Bench, wish: &Wish, scores: &[Score]) -> Result<()> {
         "napUs": wish.nap.as_micros() as u64,
         "scores": scores.iter().map(score_json).collect::<Vec<_>>(),
     });
-    bench.report.section(&title, &table, &bars, &notes, json)
+    bench.report.section(&title, &table, &[("ratio to the floor", bars)], &notes, json)
 }
 
 fn row(score: &Score) -> Vec<String> {

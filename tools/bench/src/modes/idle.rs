@@ -82,7 +82,7 @@ pub(crate) fn measure(bench: &mut Bench, wish: &Wish, entry: &Entry) -> Result<O
     let opening = Opening { users: wish.users, ..Opening::default() };
     let warm_up = wish.warm_up.min(wish.connections);
     bench.progress.stage(&format!("{} idle connections: {}", wish.connections, entry.label()));
-    let mut contestant = Contestant::enter(&entry.peer, &running, entry.transport, &bench.setup, (warm_up, opening))?;
+    let mut contestant = Contestant::enter(entry, &running, &bench.setup, (warm_up, opening))?;
     let broadcast = |contestant: &mut Contestant| {
         contestant.round(1, Duration::from_millis(1), &mut Latencies::default())?;
         contestant.idle(SETTLE)

@@ -70,12 +70,12 @@ impl Bench {
     /// Starts the server of an entry; `None`, with a line for the user, if it cannot be had on this machine.
     ///
     /// # Errors
-    /// It is there but does not start.
+    /// It is there but does not start; or it cannot be had and nothing else was asked for.
     pub(crate) fn start(&mut self, entry: &Entry) -> Result<Option<Rc<Running>>> {
         self.progress.stage(&format!("starting {}", entry.label()));
         match entry.peer.start(&self.setup) {
             Ok(running) => Ok(Some(Rc::new(running))),
-            Err(Failure::Skip(why)) => {
+            Err(Failure::Skip(why)) if self.against.len() > 1 => {
                 self.progress.clear();
                 self.report.line(&format!("{} skipped: {why}", entry.label()))?;
                 Ok(None)
