@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn not_http_is_an_error() {
         assert!(head(b"SSH-2.0-x\r\n\r\n").is_err());
-        assert!(head(&[b'a'; HEAD_BYTES_MAX + 1]).is_err());
+        assert!(head(&vec![b'a'; HEAD_BYTES_MAX + 1]).is_err());
     }
 
     #[test]

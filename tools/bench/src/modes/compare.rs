@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Bench, Entry, fanout, idle};
 use crate::contest::Score;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::limits;
 use crate::peers::Wanted;
 use crate::report::Table;
@@ -44,7 +44,8 @@ pub(crate) fn run(bench: &mut Bench, wish: &Wish) -> Result<()> {
             continue;
         }
         for (part, saturation) in [(&wish.latency, false), (&wish.saturation, true)] {
-            let scores = fanout::measure(bench, part, &own)?;
+            let scores = fanout::measure(bench, part, &own);
+            let scores = if wanted == Wanted::Server { scores? } else { go_on(bench, scores)?.unwrap_or_default() };
             if scores.len() < 2 {
                 // The peer cannot be had: the saturation run would only say so again.
                 break;
@@ -58,11 +59,30 @@ pub(crate) fn run(bench: &mut Bench, wish: &Wish) -> Result<()> {
     }
     for (entry, line) in entries.iter().zip(&mut lines) {
         if !line.latency.is_empty() {
-            line.idle = idle::measure(bench, &wish.idle, entry)?;
+            let score = idle::measure(bench, &wish.idle, entry);
+            line.idle = if entry.wanted == Some(Wanted::Server) { score? } else { go_on(bench, score)?.flatten() };
         }
     }
     lines.retain(|line| !line.latency.is_empty());
     print(bench, wish, &lines)
+}
+
+/// What another server does wrong is a line in the output, not the end of the run.
+fn go_on<T>(bench: &mut Bench, result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(failure @ (Failure::Delivery(_) | Failure::Protocol(_) | Failure::Skip(_) | Failure::Io { .. })) => {
+            bench.progress.clear();
+            bench.report.line(&format!("left out: {failure}"))?;
+            Ok(None)
+        }
+        Err(
+            failure @ (Failure::Interrupted
+            | Failure::TimeLimit(_)
+            | Failure::DoesNotFit(_)
+            | Failure::RatioExceeded(_)),
+        ) => Err(failure),
+    }
 }
 
 fn print(bench: &mut Bench, wish: &Wish, lines: &[Line]) -> Result<()> {

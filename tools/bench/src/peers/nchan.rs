@@ -80,6 +80,8 @@ fn module_version(setup: &Setup) -> String {
 
 /// One worker: with two, each message crosses shared memory, which costs more per message on a machine of two cores.
 fn configuration(dir: &Path, module: &Path, addr: &str, descriptors: u64) -> String {
+    // nginx closes idle connections when less than a sixteenth of these is free; the descriptors are the real limit.
+    let connections = descriptors * 5 / 4;
     let (dir, module) = (dir.display(), module.display());
     format!(
         "daemon off;
@@ -89,7 +91,7 @@ user root;
 pid {dir}/nginx.pid;
 error_log {dir}/error.log;
 load_module {module};
-events {{ worker_connections {descriptors}; }}
+events {{ worker_connections {connections}; }}
 http {{
   access_log off;
   client_body_temp_path {dir}/body;
