@@ -11,7 +11,11 @@ const CORE: &[(&str, &str)] = &[
     ("Instant::now", "`now` is a parameter"),
     ("std::time::Instant", "use core's own time types; `now` is a parameter"),
     ("SystemTime", "`now` is a parameter"),
-    ("std::net", "addresses are values handed in"),
+    // `std::net::IpAddr` and its like are plain values; sockets are not.
+    ("TcpStream", "core knows no sockets"),
+    ("TcpListener", "core knows no sockets"),
+    ("UdpSocket", "core knows no sockets"),
+    ("ToSocketAddrs", "core resolves no names"),
     ("std::fs", "core reads nothing"),
     ("std::env", "options are values handed in"),
     ("std::process", "core starts nothing and ends nothing"),
@@ -146,13 +150,13 @@ mod tests {
         let check = |text: &str, expected: &[&str]| {
             testing::check(check_core, &[("crates/core/src/a.rs", text)], expected);
         };
-        check("// a Mutex, std::net\nlet text = \"SystemTime\";", &[]);
+        check("use std::net::IpAddr; // a Mutex, TcpStream\nlet text = \"SystemTime\";", &[]);
         check("use std::sync::Mutex;", &["a.rs:1: Mutex"]);
         check("\nlet t = std::time::Instant::now();", &["Instant::now", "a.rs:2: std::time::Instant"]);
         check("struct MutexLike; struct Instants;", &[]);
         check("#[derive(serde::Serialize)]", &["serde"]);
         check("x.await", &[".await"]);
-        testing::check(check_core, &[("crates/server/src/a.rs", "use std::net;")], &[]);
+        testing::check(check_core, &[("crates/server/src/a.rs", "use std::net::TcpStream;")], &[]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ const EDGES: [Edge; 7] = [
     Edge {
         folder: "crates/wire",
         ours: &[CORE],
-        others: Some(&["bytes", "memchr", "serde", "serde_json", "sha1", "simdutf8", "thiserror"]),
+        others: Some(&["base64", "bytes", "memchr", "serde", "serde_json", "sha1", "simdutf8", "thiserror"]),
     },
     Edge { folder: "crates/store", ours: &[CORE], others: Some(&["bytes", "hashbrown"]) },
     Edge { folder: "crates/server", ours: &[CORE, WIRE, STORE], others: None },
