@@ -152,7 +152,9 @@ fn e2e(root: &Path) -> Report {
     }
     let build = command(root, "cargo", &["build", "-p", "realtime-connector-cli"], &[]);
     let install = both(build, || command(&folder, "npm", &["ci"], &[]));
-    both(install, || command(&folder, "npm", &["test"], &[]))
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |path| root.join(path));
+    let server = target.join("debug/realtime-connector").to_string_lossy().into_owned();
+    both(install, || command(&folder, "npm", &["test"], &[("REALTIME_BIN", &server)]))
 }
 
 /// The second one runs only after the first one was good.

@@ -92,24 +92,23 @@ pub(super) fn check_paths(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// The folder that may build it, and the file that declares it.
-const DELIVER_HOME: [&str; 2] = ["crates/core/src/publish/", "crates/core/src/worker/output.rs"];
-const DELIVER: &str = "Output::Deliver";
+/// The message that hands a record to a worker, and the one file that declares and builds it.
+const DELIVER: (&str, &str) = ("Peer::Deliver", "crates/core/src/worker/peers.rs");
+/// The functions of that file, and the one file that calls them.
+const DELIVERING: (&[&str], &str) = (&[".deliver(", ".deliver_if_room("], "crates/core/src/publish/commit.rs");
 
-/// `publish::commit` is the only function that delivers a record: nothing else builds the output.
+/// `publish::commit` is the only place that delivers a record.
 pub(super) fn check_deliver(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (path, text) in tree.under("crates/", ".rs") {
-        let is_test = path.ends_with("/tests.rs") || path.contains("/tests/");
-        if is_test || DELIVER_HOME.iter().any(|home| path.starts_with(home)) {
-            continue;
-        }
+    for (path, text) in tree.under("crates/core/src/", ".rs").filter(|(path, _)| !path.ends_with("/tests.rs")) {
         let code = blank(text);
-        for (at, _) in code.match_indices(DELIVER) {
-            if builds(&code[..at], &code[at + DELIVER.len()..]) {
-                findings.push(Finding::new(path, line_at(&code, at), "only publish::commit builds Output::Deliver"));
-            }
-        }
+        let built = code.match_indices(DELIVER.0).filter(|(at, word)| builds(&code[..*at], &code[at + word.len()..]));
+        let called = DELIVERING.0.iter().flat_map(|word| code.match_indices(word));
+        let (built, called) = (built.filter(|_| path != DELIVER.1), called.filter(|_| path != DELIVERING.1));
+        findings.extend(built.chain(called).map(|(at, word)| {
+            let text = format!("{word}: only publish::commit delivers a record");
+            Finding::new(path, line_at(&code, at), text)
+        }));
     }
     findings
 }
@@ -183,13 +182,14 @@ mod tests {
         let check =
             |path: &str, text: &str, expected: &[&str]| testing::check(check_deliver, &[(path, text)], expected);
         let elsewhere = "crates/core/src/worker/mod.rs";
-        check(elsewhere, "out.push(Output::Deliver { to, record });", &["only publish::commit"]);
-        check(elsewhere, "Output::Deliver(record)", &["only publish::commit"]);
-        check(elsewhere, "match output { Output::Deliver { to, .. } => a(to), Output::Reply => b() }", &[]);
-        check(elsewhere, "if let Output::Deliver { to } = output {}", &[]);
-        check(elsewhere, "assert!(matches!(output, Output::Deliver { .. }));", &[]);
-        check(elsewhere, "Output::Reply(_) | Output::Deliver(_) => {}", &[]);
-        check("crates/core/src/publish/commit.rs", "Output::Deliver(record)", &[]);
-        check("crates/core/src/worker/tests.rs", "Output::Deliver(record)", &[]);
+        check(elsewhere, "self.send(to, Peer::Deliver { local, record });", &["Peer::Deliver: only publish::commit"]);
+        check(elsewhere, "peers.deliver(interest, &record);", &[".deliver(: only publish::commit"]);
+        check(elsewhere, "match peer { Peer::Deliver { record, .. } => a(record), Peer::Pull(_) => b() }", &[]);
+        check(elsewhere, "if let Peer::Deliver { record, .. } = peer {}", &[]);
+        check(elsewhere, "matches!(peer, Peer::Deliver { .. })", &[]);
+        check(elsewhere, "Peer::Pull(_) | Peer::Deliver { .. } => {}", &[]);
+        check("crates/core/src/worker/peers.rs", "self.send(to, Peer::Deliver { local, record })", &[]);
+        check("crates/core/src/publish/commit.rs", "peers.deliver_if_room(interest, &record)", &[]);
+        check("crates/core/src/worker/tests.rs", "peers.deliver(interest, &record)", &[]);
     }
 }
