@@ -106,7 +106,8 @@ impl Delivery {
         let frames = core.outbox(id.key).take(BATCH_FRAMES).enumerate();
         let last = frames.filter(|(_, frame)| frame.moves_position()).map(|(index, _)| index).last()?;
         core.move_cursor(id.key, last + 1, &mut self.positions);
-        self.plain = realtime_connector_wire::cursor::encode(&self.positions, id);
+        self.plain.clear();
+        realtime_connector_wire::cursor::encode(&mut self.plain, &self.positions, id);
         self.cursor.clear();
         self.cursor.extend_from_slice(b"id: ");
         self.sealer.seal(&self.plain, &mut self.cursor);

@@ -24,7 +24,7 @@ use realtime_connector_core::permissions::Identity;
 use realtime_connector_core::position::{Position, Start};
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_core::session::Provider;
-use realtime_connector_wire::cursor;
+use realtime_connector_wire::cursor::Cursor;
 use realtime_connector_wire::json::{self, DecodeLimits};
 
 use super::pump::{self, TaskEnd};
@@ -148,7 +148,7 @@ fn last_event_id(parts: &Parts, query: &Query) -> Option<String> {
 /// Sets the positions of a cursor as starting points. A cursor that does not open is ignored: the epoch it was made in is over,
 /// and the first messages will tell.
 fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) {
-    let Some(cursor) = app.node.keys.open_cursor(sealed).and_then(|plain| cursor::decode(&plain)) else {
+    let Some(cursor) = app.node.keys.open_cursor(sealed).and_then(|plain| Cursor::decode(&plain)) else {
         return lose_position(connect);
     };
     let Some(epoch) = cursor.epoch else { return };
