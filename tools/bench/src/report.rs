@@ -76,6 +76,9 @@ impl Report {
             "sections": self.sections,
         });
         let text = serde_json::to_string_pretty(&all).expect("a value made of strings and numbers can be written");
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir).trying("making the directory of the JSON file")?;
+        }
         fs::write(path, text).trying("writing the JSON file")
     }
 }

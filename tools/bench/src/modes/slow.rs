@@ -67,6 +67,36 @@ struct Reader {
     closed: bool,
 }
 
+/// How it ended for a stalled reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Replayed,
+    Gap,
+    Disconnected,
+    SilentLoss,
+}
+
+impl Reader {
+    fn arrived(&mut self, seq: u32) {
+        self.jumps += u32::from(seq != self.next);
+        self.next = seq + 1;
+    }
+
+    /// Each jump needs a gap that announces it, and so does an end that never came.
+    fn fate(&self, total: u32) -> Fate {
+        let ends_early = u32::from(self.next < total);
+        if self.closed {
+            Fate::Disconnected
+        } else if self.jumps + ends_early > self.gaps {
+            Fate::SilentLoss
+        } else if self.gaps > 0 {
+            Fate::Gap
+        } else {
+            Fate::Replayed
+        }
+    }
+}
+
 struct Arena<'a> {
     setup: &'a Setup,
     wish: &'a Wish,
@@ -249,10 +279,7 @@ impl Arena<'_> {
                 let reader = &mut readers[slot];
                 heard = Instant::now();
                 match news {
-                    News::Message(label) if label.round == round => {
-                        reader.jumps += u32::from(label.seq != reader.next);
-                        reader.next = label.seq + 1;
-                    }
+                    News::Message(label) if label.round == round => reader.arrived(label.seq),
                     News::Gap => reader.gaps += 1,
                     News::Closed(_) => reader.closed = true,
                     News::Message(_) | News::Ready => {}
@@ -264,14 +291,11 @@ impl Arena<'_> {
         }
         let mut outcome = Outcome::default();
         for reader in &readers {
-            if reader.closed {
-                outcome.disconnected += 1;
-            } else if reader.jumps > reader.gaps || (reader.next < total && reader.gaps == 0) {
-                outcome.silent_loss += 1;
-            } else if reader.gaps > 0 {
-                outcome.gap += 1;
-            } else {
-                outcome.replayed += 1;
+            match reader.fate(total) {
+                Fate::Replayed => outcome.replayed += 1,
+                Fate::Gap => outcome.gap += 1,
+                Fate::Disconnected => outcome.disconnected += 1,
+                Fate::SilentLoss => outcome.silent_loss += 1,
             }
         }
         Ok(outcome)
@@ -334,4 +358,35 @@ fn print(bench: &mut Bench, wish: &Wish, scores: &[Score]) -> Result<()> {
     notes.push("Every healthy reader got every message in order, or there would be no table.".to_owned());
     let bars = [("p99 with stalled readers / p99 without", bars)];
     bench.report.section(&title, &Table { columns, rows }, &bars, &notes, json!({ "scores": all }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of five messages; `g` is a gap, `x` the end of the connection.
+    fn check(script: &str, expected: Fate) {
+        let mut reader = Reader::default();
+        for word in script.chars() {
+            match word {
+                'g' => reader.gaps += 1,
+                'x' => reader.closed = true,
+                seq => reader.arrived(seq.to_digit(10).unwrap()),
+            }
+        }
+        assert_eq!(reader.fate(5), expected, "{script}");
+    }
+
+    #[test]
+    fn what_is_missing_must_lie_behind_a_gap() {
+        check("01234", Fate::Replayed);
+        check("0g34", Fate::Gap);
+        check("01234g", Fate::Gap);
+        check("01g", Fate::Gap);
+        check("0g2g4", Fate::Gap);
+        check("01x", Fate::Disconnected);
+        for loss in ["034", "0123", "", "0g24", "g1g3", "0121234"] {
+            check(loss, Fate::SilentLoss);
+        }
+    }
 }
