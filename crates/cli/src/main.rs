@@ -1,11 +1,117 @@
-//! The `realtime-connector` program.
+//! The `realtime-connector` program: the server, and a few commands to talk to one.
+//!
+//! - The process is here: arguments, configuration layers, signals, logs, exit codes. The rules are in the library.
+//! - Results go to standard output, everything else to standard error. `--json` is for programs.
 
-use realtime_connector::{Config, create_realtime_connector};
+mod args;
+mod client;
+mod failure;
+mod output;
+mod serve;
+mod settings;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), realtime_connector::Error> {
-    let rc = create_realtime_connector(Config::default()).await?;
-    let serving = rc.serve().await?;
-    serving.wait().await;
-    Ok(())
+use std::future::Future;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command, ConfigCommand};
+use failure::Failure;
+use settings::Surroundings;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    let json = wants_json(&command);
+    match run(&command) {
+        Ok(exit) => ExitCode::from(exit),
+        Err(failure) => {
+            if failure.exit != 0 {
+                failure.report(json);
+            }
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+fn wants_json(command: &Command) -> bool {
+    match command {
+        Command::Serve(_) => false,
+        Command::Publish(args) => args.json,
+        Command::Tail(args) => args.json,
+        Command::Connections(args) => args.json,
+        Command::Config(args) => match &args.command {
+            ConfigCommand::Check { json, .. }
+            | ConfigCommand::Default { json }
+            | ConfigCommand::Explain { json, .. } => *json,
+        },
+    }
+}
+
+fn run(command: &Command) -> Result<u8, Failure> {
+    let mut out = std::io::stdout().lock();
+    match command {
+        Command::Serve(args) => {
+            // The server has threads of its own that print.
+            drop(out);
+            return serve::run(args, &Surroundings::of_this_process()).map(|()| 0);
+        }
+        Command::Publish(args) => as_client(client::publish::run(args, &mut out))?,
+        Command::Tail(args) => as_client(client::tail::run(args, &mut out))?,
+        Command::Connections(args) => as_client(client::connections::run(args, &mut out))?,
+        Command::Config(args) => {
+            let exit = settings::inspect::run(&args.command, &Surroundings::of_this_process(), &mut out)?;
+            out.flush()?;
+            return Ok(exit);
+        }
+    }
+    out.flush()?;
+    Ok(0)
+}
+
+/// Runs a command that is a client: one thread is plenty, and Ctrl-C is a good end.
+fn as_client(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        tokio::select! {
+            result = command => result,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_page_about_the_program_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+        let mut help = String::new();
+        for name in ["", "serve", "publish", "tail", "connections", "config check", "config default", "config explain"]
+        {
+            let command = name.split_whitespace().try_fold(Cli::command(), |command, name| {
+                let title = format!("{} {name}", command.get_bin_name().unwrap_or("realtime-connector"));
+                command.find_subcommand(name).map(|command| command.clone().bin_name(title))
+            });
+            let mut command = command.expect("a subcommand");
+            let title = command.get_bin_name().unwrap_or("realtime-connector").to_owned();
+            let text = command.render_long_help().to_string();
+            let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+            help.push_str(&format!("## {title}\n\n```text\n{}\n```\n\n", lines.join("\n").trim_end()));
+        }
+        let expected = include_str!("cli.md").replace("<!-- help -->\n", help.trim_end()) + "\n";
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &expected).expect("docs/ can be written");
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(written == expected, "docs/cli.md is old: UPDATE_DOCS=1 cargo test -p realtime-connector-cli");
+    }
 }

@@ -116,7 +116,11 @@ impl CursorSealer {
         self.sealed.extend_from_slice(plain);
         let tag = self
             .key
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut self.sealed[NONCE_BYTES..])
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::empty(),
+                &mut self.sealed[NONCE_BYTES..],
+            )
             .expect("a cursor is far below the limit of the cipher");
         self.sealed.extend_from_slice(tag.as_ref());
         let start = out.len();

@@ -102,7 +102,7 @@ impl Document {
             let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
             return Err(problem(check::unknown(parent, name)).into());
         };
-        let value = value_from_text(key.kind, path, text, &origin).map_err(|kind| problem(kind))?;
+        let value = value_from_text(key.kind, path, text, &origin).map_err(&problem)?;
         let node = Node { value, origin: Some(origin.clone()) };
         put(&mut self.root, path, node, &origin).map_err(|kind| problem(kind).into())
     }

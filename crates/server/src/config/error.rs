@@ -90,11 +90,13 @@ impl ConfigError {
         &self.problems
     }
 
-    /// The problems of both.
-    #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
-        self.problems.extend(other.problems);
-        self
+    /// The problems of all results together, so that one attempt shows everything that is wrong.
+    ///
+    /// # Errors
+    /// If any of them is an error.
+    pub fn gather(results: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
+        let problems: Vec<_> = results.into_iter().filter_map(Result::err).flat_map(|error| error.problems).collect();
+        if problems.is_empty() { Ok(()) } else { Err(Self { problems }) }
     }
 }
 
@@ -166,7 +168,9 @@ pub(super) struct Places<'a> {
 impl Places<'_> {
     /// The place of a byte; one beyond the text is its end.
     pub(super) fn at(&self, offset: usize) -> Origin {
-        let before = &self.text[..self.text.floor_char_boundary(offset)];
+        // serde_json counts bytes, and may point into a character.
+        let boundary = (0..=offset.min(self.text.len())).rev().find(|end| self.text.is_char_boundary(*end));
+        let before = &self.text[..boundary.unwrap_or(0)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
         let column = before[line_start..].chars().count() + 1;

@@ -17,11 +17,9 @@ pub fn default_of(key: &Key) -> Option<String> {
     let mut config = serde_json::to_value(config).ok()?;
     config["auth"]["apiKeys"] = serde_json::to_value([ApiKey::default()]).ok()?;
     let pointer = format!("/{}", key.path.replace("[]", ".0").replace('.', "/"));
-    match config.pointer(&pointer)? {
-        _ if key.kind == Kind::Secret || key.is_section() => None,
-        serde_json::Value::String(text) if text.is_empty() => None,
-        value => Some(value.to_string()),
-    }
+    let value = config.pointer(&pointer)?;
+    let absent = key.kind == Kind::Secret || key.is_section() || value.as_str() == Some("");
+    (!absent).then(|| value.to_string())
 }
 
 /// A file with every key, its description and its default. Reading it gives the default configuration.

@@ -99,7 +99,9 @@ impl WorkerLoop {
                     Err(rejection) => Input::Malformed { connection, rejection, reply },
                 });
             }
-            FrontMessage::Identified { connection, identity } => self.handle(Input::Identified { connection, identity }),
+            FrontMessage::Identified { connection, identity } => {
+                self.handle(Input::Identified { connection, identity })
+            }
             FrontMessage::Drain => self.handle(Input::Drain),
             FrontMessage::Stop => self.stopping = true,
         }

@@ -51,10 +51,24 @@ pub(crate) enum Stream {
 #[derive(Debug)]
 pub(crate) enum FrontMessage {
     Adopt(Box<Adoption>),
-    Call { call: Call, reply: Waiting },
-    Publish { draft: Box<Draft>, reply: Waiting },
-    Command { connection: ConnectionKey, command: Result<Command, Box<Rejection>>, reference: Option<u64>, reply: Waiting },
-    Identified { connection: ConnectionKey, identity: Result<Box<Identity>, Box<Rejection>> },
+    Call {
+        call: Call,
+        reply: Waiting,
+    },
+    Publish {
+        draft: Box<Draft>,
+        reply: Waiting,
+    },
+    Command {
+        connection: ConnectionKey,
+        command: Result<Command, Box<Rejection>>,
+        reference: Option<u64>,
+        reply: Waiting,
+    },
+    Identified {
+        connection: ConnectionKey,
+        identity: Result<Box<Identity>, Box<Rejection>>,
+    },
     Drain,
     Stop,
 }

@@ -267,7 +267,6 @@ impl Node {
     pub(crate) fn stop(&self) {
         self.doors.iter().for_each(|door| door.send(FrontMessage::Stop));
     }
-
 }
 
 fn bug() -> Rejection {

@@ -58,5 +58,6 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn too_large(bytes_max: usize) -> Rejection {
-    Rejection::new(RejectionKind::TooLarge, format!("the body is larger than {bytes_max} bytes")).limit(bytes_max as u64)
+    Rejection::new(RejectionKind::TooLarge, format!("the body is larger than {bytes_max} bytes"))
+        .limit(bytes_max as u64)
 }

@@ -27,10 +27,10 @@ use realtime_connector_core::session::Provider;
 use realtime_connector_wire::cursor::Cursor;
 use realtime_connector_wire::json::{self, DecodeLimits};
 
+use super::Handover;
 use super::pump::{self, TaskEnd};
 use super::request::{self, Query};
 use super::takeover::{Note, Takeover};
-use super::Handover;
 use crate::app::App;
 use crate::engine::Stream;
 use crate::http::problem::Refusal;
