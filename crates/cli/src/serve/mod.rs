@@ -30,7 +30,10 @@ pub(crate) fn run(args: &SettingArgs, surroundings: &Surroundings) -> Result<(),
     info!(file = file.as_deref().unwrap_or("none"), "configuration read");
     raise_open_files(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    let result = runtime.block_on(serve(config));
+    // Whatever still runs was given its time; a second signal gives it none.
+    runtime.shutdown_background();
+    result
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
