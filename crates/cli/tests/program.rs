@@ -305,6 +305,19 @@ fn serve_says_what_to_try_and_ends_well_on_a_signal() {
 
 #[cfg(unix)]
 #[test]
+fn a_second_signal_stops_at_once() {
+    let words = ["--listen", "127.0.0.1:0", "--set", "auth.anonymous=true", "--set", "shutdown.notReady=10m"];
+    let mut server = Running::start(&[&words[..], &["--set", "shutdown.deadline=1h"]].concat());
+    server.line_with("listening");
+    server.signal("-TERM");
+    server.line_with("SIGTERM: stopping; a second signal stops at once");
+    server.signal("-INT");
+    server.line_with("SIGINT: stopping at once");
+    assert_eq!(server.0.wait().expect("it ends").code(), Some(1));
+}
+
+#[cfg(unix)]
+#[test]
 fn a_server_that_is_switched_off_says_so() {
     let mut server = Running::start(&["serve", "--listen", "127.0.0.1:0", "--set", "enabled=false"]);
     let line = server.line_with("enabled");

@@ -71,24 +71,25 @@ fn cannot_start(error: &Error) -> Failure {
     match error {
         Error::Config(error) => Failure::usage("config", error.to_string()),
         Error::Bind { address, source } => cannot_listen(*address, source),
-        error => Failure::failed("start", error.to_string()),
+        Error::Workers(_) | Error::Rejected(_) | _ => Failure::failed("start", error.to_string()),
     }
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
     let failure = Failure::failed("listen", format!("cannot listen on {address}: {error}"));
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            failure.hint(format!("is another server running there? --listen {}:0 takes any free port", address.ip()))
-        }
-        io::ErrorKind::PermissionDenied => {
-            failure.hint("ports below 1024 need a privilege: choose a higher one with --listen")
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            failure.hint("this machine has no such address: 0.0.0.0 listens on all that it has")
-        }
-        _ => failure,
+    // An `if` per kind: the list of kinds is long, and not ours.
+    let kind = error.kind();
+    if kind == io::ErrorKind::AddrInUse {
+        return failure
+            .hint(format!("is another server running there? --listen {}:0 takes any free port", address.ip()));
     }
+    if kind == io::ErrorKind::PermissionDenied {
+        return failure.hint("ports below 1024 need a privilege: choose a higher one with --listen");
+    }
+    if kind == io::ErrorKind::AddrNotAvailable {
+        return failure.hint("this machine has no such address: 0.0.0.0 listens on all that it has");
+    }
+    failure
 }
 
 /// Raises the limit of open files to what the system allows, and says if that is less than configured.
