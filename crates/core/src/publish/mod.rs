@@ -3,7 +3,7 @@
 //! - [`Desk::admit`] decides whether a message is new. The same publisher, target and id within 5 minutes is a duplicate and gets
 //!   the first result; other content with the same id is a conflict. Only ids that publishers chose are remembered.
 //! - The log assigns epoch and offset, and answers with the record.
-//! - [`commit`] takes records strictly in order: it keeps them in history and hands one `Deliver` to each worker with listeners.
+//! - [`commit()`] takes records strictly in order: it keeps them in history and hands one `Deliver` to each worker with listeners.
 //!   It is the only function that delivers a record. Lower offsets are ignored, a few higher ones wait.
 //! - Ephemeral messages have no offset and no history, and are dropped where a queue is full.
 

@@ -6,7 +6,7 @@
 //!   code, and then what contradicts what. Both report everything they find, not only the first problem.
 //! - A [`Document`] is the configuration before it is typed: layers of files, variables and flags that remember where
 //!   each value came from.
-//! - Every key is declared once, below. [`keys`](keys()) lists them for programs; [`reference`] turns them into text.
+//! - Every key is declared once, below. [`keys`](keys()) lists them for programs; [`mod@reference`] turns them into text.
 
 mod check;
 mod contradictions;

@@ -132,10 +132,14 @@ fn test(root: &Path) -> Report {
 }
 
 fn doc(root: &Path) -> Report {
-    let strict = [("RUSTDOCFLAGS", "-D warnings")];
+    // With private items, because most of what is documented here is for those who change it.
+    let strict = [("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")];
+    let build = |kind: &str| {
+        let words = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet", kind];
+        command(root, "cargo", &words, &strict)
+    };
     // Programs first: the one named like the library would otherwise replace the library's pages.
-    let programs = command(root, "cargo", &["doc", "--workspace", "--no-deps", "--bins", "--quiet"], &strict);
-    both(programs, || command(root, "cargo", &["doc", "--workspace", "--no-deps", "--lib", "--quiet"], &strict))
+    both(build("--bins"), || build("--lib"))
 }
 
 fn deny(root: &Path) -> Report {
