@@ -83,8 +83,6 @@ pub const CHANNEL_LINGER: Duration = Duration::from_secs(120);
 
 /// Requests a worker may have open at one peer. Each reserves the place of its answer.
 pub const CREDITS: u32 = 1_280;
-/// Requests one command may cause at one peer: `connect` with all its channels, `$all` and `$user`.
-pub const REQUESTS_PER_COMMAND: u32 = CHANNELS_PER_CONNECTION_MAX + 2;
 /// Upper bound of the option `channels_per_connection`.
 pub const CHANNELS_PER_CONNECTION_MAX: u32 = 1_000;
 /// Records on their way to one peer before a channel falls behind there.
@@ -103,4 +101,5 @@ pub const FRAME_CACHE: usize = 1_024;
 
 // A ring that holds fewer than four outboxes could not catch up a reader that was slow for a moment.
 const _: () = assert!(HISTORY_RECORDS >= 4 * OUTBOX_RECORDS && HISTORY_BYTES >= 4 * OUTBOX_BYTES);
-const _: () = assert!(REQUESTS_PER_COMMAND < CREDITS);
+// One command asks for all its channels, `$all` and `$user`.
+const _: () = assert!(CHANNELS_PER_CONNECTION_MAX + 2 < CREDITS);

@@ -27,6 +27,8 @@ pub struct Options {
     pub history: HistoryOptions,
     /// Settings by channel pattern; the first match wins.
     pub rules: Vec<Rule>,
+    /// What no operator needs to choose.
+    pub bounds: Bounds,
 }
 
 impl Default for Options {
@@ -41,6 +43,34 @@ impl Default for Options {
             history_total_bytes: limits::HISTORY_TOTAL_BYTES,
             history: HistoryOptions::default(),
             rules: Vec::new(),
+            bounds: Bounds::default(),
+        }
+    }
+}
+
+/// Bounds inside a node. Nobody has a reason to change them but a test, which makes them small to reach what lies behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Requests a worker may have open at one peer; more than `channels_per_connection` + 2.
+    pub credits: u32,
+    /// Records on their way to one peer.
+    pub deliveries: u32,
+    /// Their bytes.
+    pub delivery_bytes: u64,
+    /// Records in one page of a catch-up; at least 1.
+    pub page_records: usize,
+    /// Listeners visited before a walk may pause for the first time; at least 1.
+    pub walk_steps: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            credits: limits::CREDITS,
+            deliveries: limits::DELIVERIES,
+            delivery_bytes: limits::DELIVERY_BYTES,
+            page_records: limits::PAGE_RECORDS,
+            walk_steps: limits::WALK_STEPS,
         }
     }
 }
@@ -79,6 +109,12 @@ pub struct Rule {
 }
 
 impl Options {
+    /// Requests one command may cause at one peer: `connect` with all its channels, `$all` and `$user`.
+    #[must_use]
+    pub const fn requests_per_command(&self) -> u32 {
+        self.channels_per_connection + 2
+    }
+
     /// The first rule that matches a channel. `$all` and users' channels have none.
     #[must_use]
     pub fn rule(&self, channel: &ChannelKey) -> Option<&Rule> {

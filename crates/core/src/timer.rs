@@ -117,16 +117,6 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_worker_finds_everything_that_came_due() {
-        let mut wheel = Wheel::new(Time::default());
-        wheel.arm(Timer::Session(key(1)), Time::from_ms(5_000));
-        wheel.arm(Timer::Channel(key(2)), Time::from_ms(100_000));
-        assert_eq!(due(&mut wheel, 10_000_000), [1, 2]);
-        wheel.arm(Timer::Session(key(3)), Time::from_ms(10_000_100));
-        assert_eq!(due(&mut wheel, 10_000_500), [3]);
-    }
-
-    #[test]
     fn a_deadline_beyond_the_round_wakes_early_enough_to_be_armed_again() {
         let mut wheel = Wheel::new(Time::default());
         wheel.arm(Timer::Channel(key(1)), Time::from_ms(600_000));

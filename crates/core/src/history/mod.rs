@@ -7,4 +7,7 @@
 
 mod ring;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use ring::{Page, Ring};

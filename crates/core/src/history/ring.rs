@@ -62,6 +62,12 @@ impl Ring {
         self.records.len()
     }
 
+    /// The newest offset that no reader can get any more.
+    #[cfg(test)]
+    pub(crate) const fn trimmed(&self) -> Offset {
+        self.trimmed
+    }
+
     pub(crate) fn position(&self) -> Position {
         Position { epoch: self.epoch.clone(), offset: self.head }
     }
@@ -131,8 +137,8 @@ impl Ring {
         Window { position: offset, recovered: Some(true), gap: None }
     }
 
-    /// Reads from `next` on, bounded in records and bytes, but at least one record if there is any.
-    pub(crate) fn page(&self, next: Offset) -> Page {
+    /// Reads from `next` on, at most `records_max` records and a page of bytes, but at least one record if there is any.
+    pub(crate) fn page(&self, next: Offset, records_max: usize) -> Page {
         let mut page = Page::default();
         let first = next.max(self.trimmed + 1);
         if first > next && next <= self.head {
@@ -140,7 +146,7 @@ impl Ring {
         }
         let skip = usize::try_from(first - self.trimmed - 1).unwrap_or(usize::MAX);
         let mut bytes = 0;
-        for record in self.records.iter().skip(skip).take(limits::PAGE_RECORDS) {
+        for record in self.records.iter().skip(skip).take(records_max) {
             bytes += record.cost() as usize;
             if bytes > limits::PAGE_BYTES && !page.records.is_empty() {
                 break;

@@ -203,7 +203,7 @@ impl Worker {
         let end =
             if local == self.everyone { self.sessions.places() } else { self.locals.at(local.slot).audience.len() };
         self.walk = Some(Walk { local, step, next: 0, end, holes: Vec::new() });
-        self.advance(crate::limits::WALK_STEPS);
+        self.advance(self.options.bounds.walk_steps);
     }
 
     /// Goes on with the walk for so many steps. Returns whether none is left over.

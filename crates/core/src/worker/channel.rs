@@ -221,11 +221,11 @@ impl Worker {
     }
 
     pub(crate) fn handle_pull(&mut self, pull: Pull) {
-        let now = self.now.time;
+        let (now, records_max) = (self.now.time, self.options.bounds.page_records);
         let (page, live) = match self.home_mut(pull.home) {
             Some(home) => {
                 home.ring.trim(now);
-                let page = home.ring.page(pull.next);
+                let page = home.ring.page(pull.next, records_max);
                 let reached = page.records.last().and_then(|record| record.offset);
                 let reached = reached.or(page.missing.map(|(_, last)| last)).unwrap_or(pull.next - 1);
                 let live = home.joins(pull.worker, reached);

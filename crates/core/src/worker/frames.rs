@@ -50,4 +50,8 @@ impl FrameCache {
         self.places = Vec::new();
         self.bytes = 0;
     }
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.places.iter().flatten().count()
+    }
 }

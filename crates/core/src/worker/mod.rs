@@ -25,6 +25,8 @@ mod subscribing;
 mod writing;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
@@ -118,6 +120,7 @@ impl Worker {
     #[must_use]
     pub fn new(setup: Setup, now: Now) -> Self {
         let mut worker = Self {
+            peers: Peers::new(setup.workers, &setup.options),
             id: setup.id,
             workers: setup.workers,
             node: setup.node,
@@ -132,7 +135,6 @@ impl Worker {
             homes: Default::default(),
             home_index: HashMap::new(),
             history_bytes: 0,
-            peers: Peers::new(setup.workers),
             walk: None,
             wheel: Wheel::new(now.time),
             planned_wake: None,

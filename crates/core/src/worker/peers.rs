@@ -13,7 +13,7 @@ use super::channel::{Feed, Interest};
 use super::output::Output;
 use crate::history::Page;
 use crate::id::{ChannelKey, ConnectionKey, SlotKey, WorkerId};
-use crate::limits;
+use crate::options::Options;
 use crate::position::{Epoch, Gap, Offset, Start};
 use crate::publish::{Draft, PublishResult};
 use crate::record::Record;
@@ -145,20 +145,27 @@ struct Link {
 #[derive(Debug)]
 pub(crate) struct Peers {
     links: Vec<Link>,
+    requests_per_command: u32,
     pub(crate) outputs: VecDeque<Output>,
     /// Ephemeral messages dropped because a queue was full.
     pub(crate) signals_dropped: u64,
 }
 
 impl Peers {
-    pub(crate) fn new(workers: usize) -> Self {
+    pub(crate) fn new(workers: usize, options: &Options) -> Self {
+        let bounds = options.bounds;
         let link = || Link {
-            credits: limits::CREDITS,
-            room_entries: limits::DELIVERIES,
-            room_bytes: limits::DELIVERY_BYTES,
+            credits: bounds.credits,
+            room_entries: bounds.deliveries,
+            room_bytes: bounds.delivery_bytes,
             behind: Vec::new(),
         };
-        Self { links: (0..workers).map(|_| link()).collect(), outputs: VecDeque::new(), signals_dropped: 0 }
+        Self {
+            links: (0..workers).map(|_| link()).collect(),
+            requests_per_command: options.requests_per_command(),
+            outputs: VecDeque::new(),
+            signals_dropped: 0,
+        }
     }
 
     fn link(&mut self, worker: WorkerId) -> &mut Link {
@@ -171,7 +178,7 @@ impl Peers {
 
     /// Whether every peer would take all requests of one command.
     pub(crate) fn can_ask(&self) -> bool {
-        self.links.iter().all(|link| link.credits >= limits::REQUESTS_PER_COMMAND)
+        self.links.iter().all(|link| link.credits >= self.requests_per_command)
     }
 
     /// Whether this peer would take one request. Pulls are asked one at a time and use what commands leave.
@@ -257,5 +264,20 @@ impl Peers {
         }
         self.send(to, interest);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Peers {
+    /// Whether nothing is asked, owed or waiting to be told.
+    pub(crate) fn is_at_rest(&self, options: &Options) -> bool {
+        let bounds = options.bounds;
+        let quiet = |link: &Link| {
+            link.credits == bounds.credits
+                && link.room_entries == bounds.deliveries
+                && link.room_bytes == bounds.delivery_bytes
+                && link.behind.is_empty()
+        };
+        self.outputs.is_empty() && self.links.iter().all(quiet)
     }
 }

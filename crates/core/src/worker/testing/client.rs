@@ -1,0 +1,80 @@
+//! A client: what it has sent and not yet been heard with, what lies in its socket, and what it has read.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use super::streams::Streams;
+use crate::event::CursorPositions;
+use crate::frame::{Dialect, Frame};
+use crate::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, UserId};
+use crate::position::Start;
+use crate::rejection::Close;
+use crate::worker::Input;
+
+/// Where a connection stands as its engine sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Open,
+    /// Core has said the last word; once that is written the session ends.
+    Closing(Close),
+    Gone,
+}
+
+/// What one write brought: a frame, and the cursor that closes its block.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) frame: Rc<Frame>,
+    pub(crate) cursor: Option<CursorPositions>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) name: String,
+    pub(crate) worker: usize,
+    pub(crate) key: ConnectionKey,
+    pub(crate) id: ConnectionId,
+    pub(crate) dialect: Dialect,
+    pub(crate) app: AppId,
+    pub(crate) user: Option<UserId>,
+    /// On their way to the worker.
+    pub(crate) inputs: VecDeque<Input>,
+    /// Written and not yet read.
+    pub(crate) socket: VecDeque<Arrival>,
+    /// Frames that fit into the socket.
+    pub(crate) socket_max: usize,
+    /// The worker has more than fits.
+    pub(crate) blocked: bool,
+    /// Whether it reads by itself whenever the node comes to rest.
+    pub(crate) reads: bool,
+    /// Whether its WebSocket library answers Ping.
+    pub(crate) answers: bool,
+    pub(crate) stage: Stage,
+    /// Lines of what it has read and nobody has looked at.
+    pub(crate) journal: VecDeque<String>,
+    pub(crate) streams: Streams,
+    /// Starts of its subscriptions, by the number of the command.
+    pub(crate) asked: BTreeMap<u64, Start>,
+    /// Starts of the subscriptions of its `connect`.
+    pub(crate) asked_first: BTreeMap<ChannelKey, Start>,
+    /// It has subscribed without a number, so nobody tells it where that begins.
+    pub(crate) unnumbered: bool,
+    /// The cursor of the last block it has read whole.
+    pub(crate) cursor: Option<CursorPositions>,
+    pub(crate) connected: bool,
+    /// Messages read.
+    pub(crate) messages: u64,
+    /// Messages written to its socket, read or not.
+    pub(crate) messages_written: u64,
+    /// Offsets in excluded gaps that were written to its socket.
+    pub(crate) excluded_written: u64,
+}
+
+impl Client {
+    pub(crate) fn is_sse(&self) -> bool {
+        self.dialect.is_sse()
+    }
+
+    pub(crate) fn space(&self) -> usize {
+        self.socket_max.saturating_sub(self.socket.len())
+    }
+}

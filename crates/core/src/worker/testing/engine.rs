@@ -1,0 +1,400 @@
+//! What the engine does: inputs in turns, outputs carried out, outboxes written, sockets read.
+
+use std::rc::Rc;
+
+use super::client::{Arrival, Stage};
+use super::node::{Caller, Node};
+use super::render;
+use super::streams::Facts;
+use crate::event::{CursorPositions, Event};
+use crate::frame::Frame;
+use crate::id::{ChannelKey, ConnectionKey, WorkerId};
+use crate::permissions::{Grants, Identity};
+use crate::position::GapReason;
+use crate::rejection::{Lost, Rejection, RejectionKind};
+use crate::worker::peers::Peer;
+use crate::worker::{Input, Output};
+
+/// Rounds after which a node that still moves is broken.
+const ROUNDS_MAX: u64 = 100_000;
+
+impl Node {
+    /// Runs turns of all workers, and lets those clients read that do, until nothing moves any more.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            let before = self.progress;
+            for worker in 0..self.workers.len() {
+                self.turn(worker);
+            }
+            for client in 0..self.clients.len() {
+                if self.clients[client].reads {
+                    self.read(client, usize::MAX);
+                }
+            }
+            if self.progress == before {
+                return;
+            }
+        }
+        panic!("the node does not come to rest");
+    }
+
+    /// One turn of a worker: some inputs, a stretch of a walk, the end of the turn, what is writable.
+    pub(crate) fn turn(&mut self, worker: usize) {
+        let inputs = if self.plan.steady { usize::MAX } else { 1 + self.rng.below(5) };
+        for _ in 0..inputs {
+            let Some(input) = self.next_input(worker) else { break };
+            self.handle(worker, input);
+        }
+        let steps = if self.plan.steady { usize::MAX } else { 1 + self.rng.below(3) };
+        self.progress += u64::from(self.workers[worker].is_walking());
+        self.workers[worker].advance(steps);
+        self.workers[worker].finish_turn(self.now);
+        self.carry_out(worker);
+        while let Some(key) = self.workers[worker].poll_writable() {
+            if let Some(client) = self.client_at(worker, key) {
+                self.flush(client);
+            }
+        }
+    }
+
+    /// The next thing that may be taken now, from any of the sources.
+    fn next_input(&mut self, worker: usize) -> Option<Input> {
+        let count = self.workers.len();
+        let sources = count + self.clients.len() + 2 + count;
+        let first = if self.plan.steady { 0 } else { self.rng.below(sources) };
+        (0..sources).find_map(|index| self.input_from(worker, (first + index) % sources))
+    }
+
+    /// Sources in the order of an engine's turn: room, sockets, the front, the log, peers.
+    fn input_from(&mut self, worker: usize, source: usize) -> Option<Input> {
+        let (count, clients) = (self.workers.len(), self.clients.len());
+        let walks = self.workers[worker].is_walking();
+        let peer = |peer: usize| WorkerId(u8::try_from(peer).expect("few"));
+        if source < count {
+            let (entries, bytes) = self.rooms[worker * count + source].pop_front()?;
+            let debt = &mut self.debts[worker * count + source];
+            (debt.entries, debt.bytes) = (debt.entries - entries, debt.bytes - bytes);
+            return Some(Input::Room { peer: peer(source), entries, bytes });
+        }
+        let source = source - count;
+        if source < clients {
+            return if self.is_heard(worker, source) { self.clients[source].inputs.pop_front() } else { None };
+        }
+        let source = source - clients;
+        if source == 0 {
+            let asks = self.workers[worker].takes_commands() && !walks;
+            return if asks { self.front[worker].pop_front() } else { None };
+        }
+        if source == 1 {
+            return self.completions[worker].pop_front();
+        }
+        let from = source - 2;
+        if walks {
+            return None;
+        }
+        let message = self.queues[from * count + worker].pop_front()?;
+        if message.takes_room() {
+            self.rooms[from * count + worker].push_back((1, u64::from(message.cost())));
+        }
+        if is_answer(&message.0) {
+            self.debts[worker * count + from].requests -= 1;
+        }
+        Some(Input::Peer { from: peer(from), message })
+    }
+
+    /// Whether the next thing a client has sent may be taken now.
+    fn is_heard(&self, worker: usize, client: usize) -> bool {
+        let (machine, it) = (&self.workers[worker], &self.clients[client]);
+        let Some(input) = it.inputs.front() else { return false };
+        if it.worker != worker {
+            return false;
+        }
+        match input {
+            Input::Opened(_) => machine.takes_commands() && !machine.is_walking(),
+            Input::Command { connection, .. } | Input::Malformed { connection, .. } => {
+                machine.takes_commands() && (it.is_sse() || !machine.is_congested(*connection))
+            }
+            Input::Received { .. }
+            | Input::Identified { .. }
+            | Input::Closed { .. }
+            | Input::Peer { .. }
+            | Input::Room { .. }
+            | Input::LogOpened { .. }
+            | Input::Committed { .. }
+            | Input::Call { .. }
+            | Input::Drain => true,
+        }
+    }
+
+    /// Gives a worker one input and carries out what it wants.
+    pub(crate) fn handle(&mut self, worker: usize, input: Input) {
+        self.progress += 1;
+        if let Input::Closed { connection, .. } = input
+            && let Some(client) = self.client_at(worker, connection)
+        {
+            return self.finish(client, input);
+        }
+        self.workers[worker].handle(self.now, input);
+        self.carry_out(worker);
+    }
+
+    /// The engine lets go of a connection.
+    fn finish(&mut self, client: usize, closed: Input) {
+        let it = &mut self.clients[client];
+        let (worker, key) = (it.worker, it.key);
+        it.stage = Stage::Gone;
+        it.inputs.clear();
+        if let Some(session) = self.workers[worker].sessions.get(key) {
+            for frame in session.outbox.iter() {
+                let (messages, excluded) = count(frame);
+                self.discarded.0 += messages;
+                self.discarded.1 += excluded;
+            }
+        }
+        self.workers[worker].handle(self.now, closed);
+        self.release(worker, key);
+        self.carry_out(worker);
+    }
+
+    pub(crate) fn carry_out(&mut self, worker: usize) {
+        loop {
+            while let Some(output) = self.workers[worker].poll_output() {
+                self.progress += 1;
+                self.carry(worker, output);
+            }
+            if self.plan.late_log {
+                return;
+            }
+            let Some(input) = self.completions[worker].pop_front() else { return };
+            self.workers[worker].handle(self.now, input);
+        }
+    }
+
+    fn carry(&mut self, worker: usize, output: Output) {
+        match output {
+            Output::Peer { to, message } => self.post(worker, usize::from(to.0), message),
+            Output::OpenLog { home, channel } => {
+                let head = self.log.open(&channel);
+                let epoch = self.log.epoch().clone();
+                self.completions[worker].push_back(Input::LogOpened { home, epoch, head });
+            }
+            Output::Append { home, ticket, record } => {
+                let record = self.log.append(*record);
+                self.completions[worker].push_back(Input::Committed { home, ticket: Some(ticket), record });
+            }
+            Output::ForgetLog { channel } => self.log.forget(&channel),
+            Output::Ask { connection, token } => {
+                let identity = identify(&token).map(Box::new).ok_or_else(|| {
+                    Box::new(Rejection::new(RejectionKind::Unauthenticated, "is no token"))
+                });
+                self.front[worker].push_back(Input::Identified { connection, identity });
+            }
+            Output::Close { connection, close } => {
+                let client = self.client_at(worker, connection).expect("core closes connections that exist");
+                self.clients[client].stage = Stage::Closing(close);
+                self.workers[worker].requeue(connection);
+            }
+            Output::Abort { connection } => {
+                let client = self.client_at(worker, connection).expect("core ends connections that exist");
+                self.clients[client].socket.clear();
+                self.finish(client, Input::Closed { connection, lost: Lost::Dropped });
+            }
+            Output::Replied { ticket, event } => self.answer(ticket, &event),
+            Output::Answered { ticket, answer } => {
+                assert_eq!(self.tickets.remove(&ticket), Some(Caller::Api), "one answer to each call");
+                let line = render::answer(&answer);
+                self.observe("api", &line);
+                self.answers.push_back(line);
+            }
+            Output::Lifecycle(event) => self.note_lifecycle(&event),
+        }
+    }
+
+    /// A message goes into a queue, whose bounds hold.
+    fn post(&mut self, from: usize, to: usize, message: crate::worker::PeerMessage) {
+        let index = from * self.workers.len() + to;
+        let (bounds, debt) = (self.plan.options.bounds, &mut self.debts[index]);
+        if message.takes_room() {
+            debt.entries += 1;
+            debt.bytes += u64::from(message.cost());
+            assert!(debt.entries <= bounds.deliveries, "more deliveries than the queue has room for");
+            assert!(debt.bytes <= bounds.delivery_bytes, "more bytes than the queue has room for");
+        }
+        if is_request(&message.0) {
+            debt.requests += 1;
+            assert!(debt.requests <= bounds.credits, "more requests than credits");
+        }
+        self.queues[index].push_back(message);
+    }
+
+    /// The answer to a POST, or to a call that is answered like a command.
+    fn answer(&mut self, ticket: u64, event: &Event) {
+        match self.tickets.remove(&ticket).expect("one answer to each call") {
+            Caller::Client(client) => self.take_frame(client, event, true),
+            Caller::Api => {
+                let line = render::event(event);
+                self.observe("api", &line);
+                self.answers.push_back(line);
+            }
+        }
+    }
+
+    pub(crate) fn client_at(&self, worker: usize, key: ConnectionKey) -> Option<usize> {
+        self.clients.iter().rposition(|it| it.worker == worker && it.key == key && it.stage != Stage::Gone)
+    }
+
+    /// Writes what fits into a client's socket.
+    pub(super) fn flush(&mut self, client: usize) {
+        let it = &mut self.clients[client];
+        let (worker, key) = (it.worker, it.key);
+        let batch = if self.plan.steady { 64 } else { 1 + self.rng.below(6) };
+        let machine = &mut self.workers[worker];
+        let frames: Vec<Rc<Frame>> = machine.outbox(key).take(batch).cloned().collect();
+        let last_mover = if it.is_sse() { frames.iter().rposition(|frame| frame.moves_position()) } else { None };
+        let mut positions = CursorPositions::default();
+        if let Some(last) = last_mover {
+            machine.move_cursor(key, last + 1, &mut positions);
+        }
+        let fits = frames.len().min(it.space());
+        for (index, frame) in frames.into_iter().take(fits).enumerate() {
+            let (messages, excluded) = count(&frame);
+            it.messages_written += messages;
+            it.excluded_written += excluded;
+            let cursor = (last_mover == Some(index)).then(|| positions.clone());
+            it.socket.push_back(Arrival { frame, cursor });
+        }
+        machine.written(key, fits);
+        self.progress += fits as u64;
+        it.blocked = it.space() == 0;
+        if machine.is_drained(key) {
+            if let Stage::Closing(_) = it.stage {
+                self.finish(client, Input::Closed { connection: key, lost: Lost::Closed });
+            }
+        } else if !it.blocked {
+            machine.requeue(key);
+        }
+    }
+
+    /// A client reads at most so many frames from its socket.
+    pub(crate) fn read(&mut self, client: usize, count: usize) {
+        for _ in 0..count {
+            let Some(arrival) = self.clients[client].socket.pop_front() else { break };
+            self.progress += 1;
+            self.take_frame(client, arrival.frame.event(), false);
+            if let Some(cursor) = arrival.cursor {
+                self.clients[client].cursor = Some(cursor);
+            }
+        }
+        let it = &mut self.clients[client];
+        if it.blocked && it.space() > 0 && it.stage != Stage::Gone {
+            self.flush(client);
+        }
+    }
+
+    /// A frame has reached its client: it must fit all that came before.
+    fn take_frame(&mut self, client: usize, event: &Event, by_call: bool) {
+        let line = render::event(event);
+        let name = self.clients[client].name.clone();
+        self.observe(&name, &line);
+        let trimmed = match event {
+            Event::Gap { channel, .. } => self.trimmed(channel),
+            Event::Connected(_)
+            | Event::Ok { .. }
+            | Event::Error { .. }
+            | Event::Subscribed { .. }
+            | Event::Unsubscribed { .. }
+            | Event::Message(_)
+            | Event::Ping
+            | Event::Heartbeat
+            | Event::Pong { .. }
+            | Event::Goaway { .. } => 0,
+        };
+        let it = &mut self.clients[client];
+        let facts = Facts { log: &self.log, me: it.id, trimmed, unannounced: it.is_sse() || it.unnumbered };
+        match event {
+            Event::Connected(connected) => {
+                assert!(!it.connected, "connected twice");
+                it.connected = true;
+                for subscribed in connected.subscriptions.iter().flatten() {
+                    it.streams.begin(subscribed, it.asked_first.get(&subscribed.channel), by_call, facts);
+                }
+                let own = it.user.clone().map(|user| ChannelKey::user(it.app, user));
+                for channel in [Some(ChannelKey::everyone(it.app)), own].into_iter().flatten() {
+                    let head = self.log.head(&channel);
+                    it.streams.set_floor(channel, head);
+                }
+            }
+            Event::Subscribed { reference, subscribed } => {
+                let asked = reference.and_then(|number| it.asked.remove(&number));
+                it.streams.begin(subscribed, asked.as_ref(), by_call, facts);
+            }
+            Event::Unsubscribed { channel, .. } => it.streams.end(channel, by_call),
+            Event::Message(record) => {
+                it.messages += 1;
+                it.streams.message(record, facts);
+            }
+            Event::Gap { channel, gap, position } => it.streams.gap(channel, gap, position, facts),
+            Event::Heartbeat if it.answers && !it.is_sse() && it.stage == Stage::Open => {
+                it.inputs.push_back(Input::Received { connection: it.key });
+            }
+            Event::Ok { .. }
+            | Event::Error { .. }
+            | Event::Ping
+            | Event::Heartbeat
+            | Event::Pong { .. }
+            | Event::Goaway { .. } => {}
+        }
+        it.journal.push_back(line);
+    }
+}
+
+fn is_request(message: &Peer) -> bool {
+    match message {
+        Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) => true,
+        Peer::Attached(_)
+        | Peer::Pulled(_)
+        | Peer::Published(_)
+        | Peer::Deliver { .. }
+        | Peer::Behind { .. }
+        | Peer::Interest { .. } => false,
+    }
+}
+
+fn is_answer(message: &Peer) -> bool {
+    match message {
+        Peer::Attached(_) | Peer::Pulled(_) | Peer::Published(_) => true,
+        Peer::Attach(_)
+        | Peer::Pull(_)
+        | Peer::Publish(_)
+        | Peer::Deliver { .. }
+        | Peer::Behind { .. }
+        | Peer::Interest { .. } => false,
+    }
+}
+
+/// Messages and offsets in excluded gaps that a frame stands for.
+pub(super) fn count(frame: &Frame) -> (u64, u64) {
+    match frame.event() {
+        Event::Message(_) => (1, 0),
+        Event::Gap { gap, .. } if gap.reason == GapReason::Excluded => {
+            (0, gap.range.map_or(0, |(from, to)| to + 1 - from))
+        }
+        Event::Gap { .. }
+        | Event::Connected(_)
+        | Event::Ok { .. }
+        | Event::Error { .. }
+        | Event::Subscribed { .. }
+        | Event::Unsubscribed { .. }
+        | Event::Ping
+        | Event::Heartbeat
+        | Event::Pong { .. }
+        | Event::Goaway { .. } => (0, 0),
+    }
+}
+
+/// Tokens of tests: `ada` is the user ada, `ada!` may not publish, `-` is refused.
+pub(crate) fn identify(token: &str) -> Option<Identity> {
+    let (name, grants) = token.strip_suffix('!').map_or((token, Grants::ALL), |name| (name, Grants::LISTEN));
+    let user = crate::id::UserId::parse(name).ok().filter(|_| name != "-")?;
+    Some(Identity { user: Some(user), grants, ..Identity::default() })
+}

@@ -1,0 +1,171 @@
+//! Frames, answers and events as short lines: what scripts compare.
+
+use std::fmt::Write;
+
+use crate::event::{Event, Outcome, Published, Subscribed};
+use crate::id::{Audience, ChannelKey, UserId};
+use crate::position::{Gap, GapReason};
+use crate::record::Record;
+use crate::rejection::Rejection;
+use crate::worker::{Answer, DisconnectReason, Lifecycle};
+
+pub(crate) fn channel(key: &ChannelKey) -> String {
+    let app = if key.app.0 == 0 { String::new() } else { format!("{}/", key.app.0) };
+    match &key.audience {
+        Audience::Everyone => format!("{app}$all"),
+        Audience::User(user) => format!("{app}$user:{user}"),
+        Audience::Named(name) => format!("{app}{name}"),
+    }
+}
+
+fn reference(reference: Option<u64>) -> String {
+    reference.map_or_else(String::new, |number| format!(" #{number}"))
+}
+
+pub(crate) fn event(event: &Event) -> String {
+    match event {
+        Event::Connected(connected) => {
+            let mut line = format!("connected{}", reference(connected.reference));
+            for outcome in &connected.subscriptions {
+                match outcome {
+                    Ok(it) => write!(line, " [{}]", subscribed(it)),
+                    Err(rejection) => write!(line, " [{}]", self::rejection(rejection)),
+                }
+                .expect("a string takes everything");
+            }
+            line
+        }
+        Event::Ok { reference: number, outcome: Outcome::Done } => format!("ok{}", reference(*number)),
+        Event::Ok { reference: number, outcome: Outcome::Published(it) } => {
+            format!("ok{} {}", reference(*number), published(it))
+        }
+        Event::Error { reference: number, rejection } => {
+            format!("error{} {}", reference(*number), self::rejection(rejection))
+        }
+        Event::Subscribed { reference: number, subscribed: it } => {
+            format!("subscribed{} {}", reference(*number), subscribed(it))
+        }
+        Event::Unsubscribed { reference: number, channel: of } => {
+            format!("unsubscribed{} {}", reference(*number), channel(of))
+        }
+        Event::Message(record) => message(record),
+        Event::Gap { channel: of, gap: it, position } => format!("{} {}", channel(of), gap(it, position.offset)),
+        Event::Ping => "ping".to_owned(),
+        Event::Heartbeat => "heartbeat".to_owned(),
+        Event::Pong { reference: number, .. } => format!("pong{}", reference(*number)),
+        Event::Goaway { close, reason } => {
+            format!("goaway {close:?}{}", reason.as_ref().map_or_else(String::new, |text| format!(" {text}")))
+        }
+    }
+}
+
+/// `news 4..7`: continues after offset 4, the newest is 7.
+fn subscribed(it: &Subscribed) -> String {
+    let recovered = match it.recovered {
+        None => "",
+        Some(true) => " recovered",
+        Some(false) => " unrecovered",
+    };
+    format!("{} {}..{}{recovered}", channel(&it.channel), it.position.offset, it.head)
+}
+
+fn message(record: &Record) -> String {
+    let offset = record.offset.map_or_else(|| "~".to_owned(), |offset| offset.to_string());
+    format!("{} {offset} {}", channel(&record.channel), String::from_utf8_lossy(&record.data))
+}
+
+fn gap(gap: &Gap, position: u64) -> String {
+    let reason = match gap.reason {
+        GapReason::Window => "window",
+        GapReason::Slow => "slow",
+        GapReason::Epoch => "epoch",
+        GapReason::Excluded => "excluded",
+        GapReason::Expired => "expired",
+    };
+    match gap.range {
+        Some((from, to)) => {
+            assert_eq!(to, position, "a gap moves the position to its end");
+            format!("gap {from}-{to} {reason}")
+        }
+        None => format!("gap {reason}, on from {position}"),
+    }
+}
+
+/// `at 4 to 2`: stored at offset 4, two connections listen.
+fn published(it: &Published) -> String {
+    let position = it.position.as_ref().map_or_else(|| "~".to_owned(), |position| position.offset.to_string());
+    format!("at {position} to {}{}", it.connections, if it.duplicate { " duplicate" } else { "" })
+}
+
+fn rejection(it: &Rejection) -> String {
+    let mut line = format!("{:?}", it.kind);
+    if let Some(field) = &it.field {
+        write!(line, " {field}").expect("a string takes everything");
+    }
+    if let Some(of) = &it.channel {
+        write!(line, " {}", channel(of)).expect("a string takes everything");
+    }
+    if let Some(limit) = it.limit {
+        write!(line, " limit {limit}").expect("a string takes everything");
+    }
+    line
+}
+
+pub(crate) fn answer(answer: &Answer) -> String {
+    match answer {
+        Answer::Published(Ok(it)) => published(it),
+        Answer::Published(Err(it)) => rejection(it),
+        Answer::Connections { items, next } => {
+            let users: String = items.iter().map(|item| format!(" {}", user(item.identity.user.as_ref()))).collect();
+            format!("connections{users}{}", next.map_or("", |_| " …"))
+        }
+        Answer::Connection(info) => match info {
+            Some(info) => {
+                let mut channels: Vec<_> = info.channels.iter().map(ToString::to_string).collect();
+                channels.sort_unstable();
+                format!("{} in [{}]", user(info.identity.user.as_ref()), channels.join(" "))
+            }
+            None => "nobody".to_owned(),
+        },
+        Answer::Found(found) => if *found { "found" } else { "not found" }.to_owned(),
+        Answer::Channels { items, next } => {
+            let items = items.iter().map(|item| format!("{}={}", channel(&item.channel), item.connections));
+            format!("channels {}{}", items.collect::<Vec<_>>().join(" "), next.map_or("", |_| " …"))
+        }
+        Answer::Channel(Some(it)) => {
+            let name = channel(&it.channel);
+            format!("{name} at {} to {} keeps {}", it.position.offset, it.connections, it.records)
+        }
+        Answer::Channel(None) => "no channel".to_owned(),
+        Answer::Figures(figures) => format!("{figures:?}"),
+    }
+}
+
+fn user(user: Option<&UserId>) -> String {
+    user.map_or_else(|| "?".to_owned(), ToString::to_string)
+}
+
+/// `3 connected ada`: the third event of its connection.
+pub(crate) fn lifecycle(event: &Lifecycle) -> String {
+    match event {
+        Lifecycle::Connected { sequence, user: who, provider, .. } => {
+            format!("{sequence} connected {} {provider:?}", user(who.as_ref()))
+        }
+        Lifecycle::Disconnected { sequence, user: who, reason, .. } => {
+            let reason = match reason {
+                DisconnectReason::Server(close) => format!("{close:?}"),
+                DisconnectReason::Closed | DisconnectReason::Lost | DisconnectReason::Violation => format!("{reason:?}"),
+            };
+            format!("{sequence} disconnected {} {reason}", user(who.as_ref()))
+        }
+        Lifecycle::SubscriptionAdded { sequence, user: who, channel: of, .. } => {
+            format!("{sequence} added {} {}", user(who.as_ref()), channel(of))
+        }
+        Lifecycle::SubscriptionRemoved { sequence, user: who, channel: of, .. } => {
+            format!("{sequence} removed {} {}", user(who.as_ref()), channel(of))
+        }
+        Lifecycle::ChannelOccupied { channel: of } => format!("occupied {}", channel(of)),
+        Lifecycle::ChannelVacated { channel: of } => format!("vacated {}", channel(of)),
+        Lifecycle::MessagePublished { record } => format!("published {}", message(record)),
+    }
+}

@@ -1,0 +1,309 @@
+//! Scripts: a line is something that happens, or what somebody sees of it.
+//!
+//! ```text
+//! node workers=2 outbox=4 ring=8            options; without `workers` the script runs on 1, 2 and 4; `steady` = in one order
+//! ada opens                                 a WebSocket whose handshake said who it is
+//! ada opens sse as=bo connect news@3        a stream whose URL said everything
+//! ada > subscribe #2 news@3                 a command with its number; `@3` = since offset 3, `@x:3` of another epoch,
+//!                                           `<3` = three back, `^` = from the beginning
+//! ada > publish news hi & bo > ping         both before anything else happens
+//! ada < news 4 hi                           the next thing ada reads
+//! ada < -                                   nothing more
+//! ada <* pong | news 4 hi                   the next things, in whatever order they come
+//! ada stops / ada reads / ada reads 3       its pace; `ada takes 2` = frames that fit into its socket
+//! api > disconnect ada    api < found       a call and its answer
+//! app < 1 connected ada WebSocket           lifecycle events; once one is named, all must be
+//! pass 30s    freeze 20s    drain
+//! ```
+//!
+//! After every line the node comes to rest. At the end everything read must have been named; then all connections end, time
+//! passes, and nothing may be kept. Every script runs in a steady order and in several random ones: they must look the same.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::engine::identify;
+use super::node::{Node, Plan, words};
+use super::words::{command, connect, options, publish};
+use crate::frame::Dialect;
+use crate::id::{AppId, ChannelKey, ChannelName, MessageId, UserId};
+use crate::permissions::{Grants, Identity};
+use crate::publish::{Origin, Publisher};
+use crate::rejection::{Lost, Rejection};
+use crate::worker::publishing::draft;
+use crate::worker::{Call, ConnectionQuery, Input};
+
+/// Runs a script on nodes of every size and in several orders.
+#[track_caller]
+pub(crate) fn check(script: &str) {
+    let head = script.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let head = head.strip_prefix("node ").unwrap_or_default();
+    let (workers, options) = options(head);
+    let orders = if head.contains("steady") { 1 } else { 4 };
+    for workers in workers.map_or(vec![1, 2, 4], |workers| vec![workers]) {
+        for (seed, late_log) in [(0, false), (1, true), (2, false), (3, true)].into_iter().take(orders) {
+            let plan = Plan { workers, seed, steady: seed == 0, late_log, options: options.clone() };
+            run(script, plan);
+        }
+    }
+}
+
+/// Runs a script on one node, and hands it over for what only code can say.
+#[track_caller]
+pub(crate) fn run(script: &str, plan: Plan) {
+    let label = format!("{} workers, order {}", plan.workers, plan.seed);
+    let mut stage = Theatre::new(Node::new(plan));
+    for (number, line) in script.lines().enumerate() {
+        let line = line.trim();
+        if !line.is_empty() && !line.starts_with("//") && !line.starts_with("node ") {
+            stage.at = format!("line {} `{line}` on {label}", number + 1);
+            stage.play(line);
+        }
+    }
+    stage.at = format!("the end on {label}");
+    stage.finish();
+}
+
+/// A script under way.
+#[derive(Debug)]
+struct Theatre {
+    node: Node,
+    at: String,
+    /// Names of clients that show their signs of life.
+    shows: Vec<String>,
+    app: bool,
+}
+
+impl Theatre {
+    fn new(mut node: Node) -> Self {
+        node.settle();
+        Self { node, at: String::new(), shows: Vec::new(), app: false }
+    }
+
+    fn play(&mut self, line: &str) {
+        for part in line.split(" & ") {
+            if let Some((who, expected)) = part.split_once(" < ") {
+                let seen = self.next_seen(who);
+                assert_eq!(seen, expected, "{}", self.at);
+            } else if let Some((who, expected)) = part.split_once(" <* ") {
+                let mut expected: Vec<&str> = expected.split(" | ").collect();
+                let mut seen: Vec<String> = expected.iter().map(|_| self.next_seen(who)).collect();
+                expected.sort_unstable();
+                seen.sort_unstable();
+                assert_eq!(seen, expected, "{}", self.at);
+            } else if let Some((who, said)) = part.split_once(" > ") {
+                self.say(who, said);
+            } else {
+                self.act(part);
+            }
+        }
+        if !line.contains(" < ") && !line.contains(" <* ") {
+            self.node.settle();
+        }
+    }
+
+    fn next_seen(&mut self, who: &str) -> String {
+        let seen = match who {
+            "api" => self.node.answers.pop_front(),
+            "app" => {
+                self.app = true;
+                self.node.lifecycle.pop_front()
+            }
+            name => self.next_read(name),
+        };
+        seen.unwrap_or_else(|| "-".to_owned())
+    }
+
+    fn next_read(&mut self, name: &str) -> Option<String> {
+        let client = self.client(name);
+        let shows = self.shows.iter().any(|it| it == name);
+        let journal = &mut self.node.clients[client].journal;
+        journal.retain(|line| shows || !matches!(line.as_str(), "heartbeat" | "ping"));
+        journal.pop_front()
+    }
+
+    /// The latest connection of that name.
+    fn client(&self, name: &str) -> usize {
+        let found = self.node.clients.iter().rposition(|client| client.name == name);
+        found.unwrap_or_else(|| panic!("nobody is called {name}: {}", self.at))
+    }
+
+    fn say(&mut self, who: &str, said: &str) {
+        if who == "api" {
+            return self.call(said);
+        }
+        let client = self.client(who);
+        let (verb, rest) = said.split_once(' ').unwrap_or((said, ""));
+        let (reference, rest) = match rest.strip_prefix('#') {
+            Some(rest) => {
+                let (number, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+                (Some(number.parse().expect("a number")), rest)
+            }
+            None => (None, rest),
+        };
+        if verb == "nonsense" {
+            let rejection = Rejection::field("op", "is unknown");
+            return self.node.malformed(client, rejection, reference);
+        }
+        let command = command(verb, rest, |name| self.node.clients[self.client(name)].id);
+        self.node.command(client, command, reference);
+    }
+
+    fn call(&mut self, said: &str) {
+        let (verb, rest) = said.split_once(' ').unwrap_or((said, ""));
+        let (first, more) = rest.split_once(' ').unwrap_or((rest, ""));
+        let channel = |name: &str| ChannelName::parse(name).expect("a channel name");
+        match verb {
+            "publish" => self.call_publish(rest),
+            "disconnect" => {
+                let client = &self.node.clients[self.client(first)];
+                let (worker, connection) = (client.worker, client.key);
+                let reason = (!more.is_empty()).then(|| words(more));
+                self.node.call(worker, |_| Call::Disconnect { connection, reason });
+            }
+            "connection" | "subscribe" | "unsubscribe" | "meta" => {
+                let client = &self.node.clients[self.client(first)];
+                let (worker, connection) = (client.worker, client.key);
+                self.node.call(worker, |_| match verb {
+                    "subscribe" => Call::Subscribe { connection, channel: channel(more) },
+                    "unsubscribe" => Call::Unsubscribe { connection, channel: channel(more) },
+                    "meta" => Call::SetMeta { connection, meta: Some(Bytes::copy_from_slice(more.as_bytes())) },
+                    _ => Call::Connection(connection),
+                });
+            }
+            "connections" => {
+                let mut query = ConnectionQuery { limit: 100, ..ConnectionQuery::default() };
+                for word in rest.split_whitespace() {
+                    match word.split_once('=').expect("name=value") {
+                        ("limit", value) => query.limit = value.parse().expect("a number"),
+                        ("after", value) => query.after = value.parse().expect("a number"),
+                        ("user", value) => query.user = UserId::parse(value).ok(),
+                        ("channel", value) => query.channel = Some(channel(value)),
+                        (word, _) => panic!("{word}? {}", self.at),
+                    }
+                }
+                self.node.call(0, |_| Call::Connections(query));
+            }
+            "channels" => {
+                let (after, limit) = (first.parse().unwrap_or(0), more.parse().unwrap_or(100));
+                self.node.call(0, |_| Call::Channels { app: AppId::default(), after, limit });
+            }
+            "channel" => {
+                let key = match rest.strip_prefix("$user:") {
+                    Some(user) => ChannelKey::user(AppId::default(), UserId::parse(user).expect("a user")),
+                    None => ChannelKey::named(AppId::default(), channel(rest)),
+                };
+                self.node.call(self.node.home_of(&key), |_| Call::Channel(key));
+            }
+            verb => panic!("{verb}? {}", self.at),
+        }
+    }
+
+    fn call_publish(&mut self, rest: &str) {
+        let publish = publish(rest, |name| self.node.clients[self.client(name)].id);
+        let fresh = MessageId::parse("fresh").expect("an id");
+        let publisher = Publisher::Server(words("key"));
+        let draft = draft(AppId::default(), publish, None, publisher, fresh, Origin::Nobody);
+        let home = self.node.home_of(&draft.channel);
+        self.node.call(home, |ticket| {
+            let origin = Origin::Call { ticket };
+            Call::Publish(Box::new(crate::publish::Draft { origin, ..draft }))
+        });
+    }
+
+    fn act(&mut self, line: &str) {
+        let (who, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        match (who, verb) {
+            ("pass", time) => self.node.pass(duration(time)),
+            ("freeze", time) => self.node.freeze(duration(time)),
+            ("drain", _) => (0..self.node.workers.len()).for_each(|worker| self.node.handle(worker, Input::Drain)),
+            (name, "opens") => self.open(name, rest),
+            (name, "shows") => self.shows.push(name.to_owned()),
+            (name, verb) => {
+                let client = self.client(name);
+                let it = &mut self.node.clients[client];
+                match verb {
+                    "stops" => it.reads = false,
+                    "reads" if rest.is_empty() => it.reads = true,
+                    "reads" => self.node.read(client, rest.parse().expect("a number")),
+                    "takes" => it.socket_max = rest.parse().expect("a number"),
+                    "mutes" => it.answers = false,
+                    "drops" => self.node.lose(client, Lost::Dropped),
+                    "leaves" => self.node.lose(client, Lost::Closed),
+                    "violates" => self.node.lose(client, Lost::Violation),
+                    verb => panic!("{verb}? {}", self.at),
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, name: &str, rest: &str) {
+        let (spec, connect) = match rest.split_once("connect") {
+            Some((spec, arguments)) => (spec, Some(connect(arguments))),
+            None => (rest, None),
+        };
+        let mut identity = identify(name);
+        let mut dialect = Dialect::WebSocketJson;
+        let mut worker = self.node.clients.len() % self.node.workers.len();
+        for word in spec.split_whitespace() {
+            match word.split_once('=').unwrap_or((word, "")) {
+                ("sse", _) => dialect = Dialect::SseData,
+                ("frames", _) => dialect = Dialect::SseFrames,
+                ("unknown", _) => identity = None,
+                ("anonymous", _) => identity = Some(Identity { grants: Grants::ALL, ..Identity::default() }),
+                ("reader", _) => identity = identity.map(|it| Identity { grants: Grants::LISTEN, ..it }),
+                ("deaf", _) => {
+                    let grants = Grants { subscribe: false, publish: true };
+                    identity = identity.map(|it| Identity { grants, ..it });
+                }
+                ("as", user) => identity = identify(user),
+                ("home", _) => {
+                    let user = identity.as_ref().and_then(|it| it.user.clone()).expect("a user has a home");
+                    worker = self.node.home_of(&ChannelKey::user(AppId::default(), user));
+                }
+                ("away", _) => {
+                    let user = identity.as_ref().and_then(|it| it.user.clone()).expect("a user has a home");
+                    let home = self.node.home_of(&ChannelKey::user(AppId::default(), user));
+                    worker = (home + 1) % self.node.workers.len();
+                }
+                (word, _) => panic!("{word}? {}", self.at),
+            }
+        }
+        self.node.open(name, worker, dialect, identity, connect);
+    }
+
+    fn finish(mut self) {
+        for client in 0..self.node.clients.len() {
+            let name = self.node.clients[client].name.clone();
+            let shows = self.shows.contains(&name);
+            let journal = self.node.clients[client].journal.iter();
+            let left: Vec<_> = journal.filter(|it| shows || !matches!(it.as_str(), "heartbeat" | "ping")).collect();
+            assert!(left.is_empty(), "{name} read more: {left:#?}; {}", self.at);
+        }
+        assert!(self.node.answers.is_empty(), "more answers: {:?}; {}", self.node.answers, self.at);
+        assert!(!self.app || self.node.lifecycle.is_empty(), "more events: {:#?}", self.node.lifecycle);
+        self.node.check_rest();
+        for client in 0..self.node.clients.len() {
+            self.node.lose(client, Lost::Dropped);
+        }
+        self.node.settle();
+        self.node.check_rest();
+        self.node.pass(Duration::from_secs(15 * 60));
+        self.node.check_rest();
+        self.node.check_empty();
+    }
+}
+
+/// `500ms`, `30s`, `11m`.
+fn duration(text: &str) -> Duration {
+    let digits = text.trim_end_matches(char::is_alphabetic);
+    let number: u64 = digits.parse().expect("a number");
+    match &text[digits.len()..] {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(60 * number),
+        unit => panic!("{unit}?"),
+    }
+}

@@ -1,0 +1,139 @@
+//! The words of scripts: options, commands and where subscriptions start.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::log::MemoryLog;
+use crate::command::{Ack, Command, Connect, Listen, Publish, Subscribe, Target};
+use crate::id::{ChannelName, ConnectionId, EventType, MessageId, MessageKey, UserId};
+use crate::options::{Options, Rule};
+use crate::pattern::Pattern;
+use crate::position::{Epoch, Position, Start};
+
+/// `workers=2 outbox=4 ring=8 …`: the number of workers if it is fixed, and the options.
+pub(super) fn options(line: &str) -> (Option<usize>, Options) {
+    let mut options = Options::default();
+    let mut workers = None;
+    for word in line.split_whitespace().filter(|word| *word != "steady") {
+        let (name, value) = word.split_once('=').expect("name=value");
+        let number = || value.parse::<u64>().expect("a number");
+        match name {
+            "workers" => workers = Some(number() as usize),
+            "outbox" => options.outbox_records = number() as u32,
+            "outbox_bytes" => options.outbox_bytes = number() as u32,
+            "ring" => options.history.records = number() as u32,
+            "ring_bytes" => options.history.bytes = number() as u32,
+            "ring_age" => options.history.age = Duration::from_secs(number()),
+            "budget" => options.history_total_bytes = number(),
+            "channels" => options.channels_per_connection = number() as u32,
+            "message" => options.message_bytes = number() as u32,
+            "beat" => options.websocket_heartbeat = Duration::from_secs(number()),
+            "comment" => options.sse_heartbeat = Duration::from_secs(number()),
+            "page" => options.bounds.page_records = number() as usize,
+            "deliveries" => options.bounds.deliveries = number() as u32,
+            "credits" => options.bounds.credits = number() as u32,
+            "steps" => options.bounds.walk_steps = number() as usize,
+            // The channels of a pattern keep nothing, and their messages are events.
+            "told" => options.rules.push(Rule {
+                pattern: Pattern::parse(value).expect("a pattern"),
+                history: crate::options::HistoryOptions { records: 0, ..options.history },
+                message_events: true,
+            }),
+            name => panic!("{name}?"),
+        }
+    }
+    (workers, options)
+}
+
+/// A command by its verb and arguments; `named` knows the connections.
+pub(super) fn command(verb: &str, rest: &str, named: impl Fn(&str) -> ConnectionId) -> Command {
+    let channel = || ChannelName::parse(rest).expect("a channel name");
+    match verb {
+        "connect" => Command::Connect(Box::new(connect(rest))),
+        "ping" => Command::Ping,
+        "subscribe" => Command::Subscribe(start_of(rest)),
+        "unsubscribe" => Command::Unsubscribe { channel: channel() },
+        "publish" => Command::Publish(Box::new(publish(rest, named))),
+        "meta" => Command::Meta { meta: Bytes::copy_from_slice(rest.as_bytes()) },
+        "close" => Command::Close,
+        verb => panic!("{verb}?"),
+    }
+}
+
+pub(super) fn connect(arguments: &str) -> Connect {
+    let mut connect = Connect::default();
+    for word in arguments.split_whitespace() {
+        match word.split_once('=') {
+            Some(("token", token)) => connect.token = Some(token.to_owned()),
+            Some((word, _)) => panic!("{word}?"),
+            None if word == "pings" => connect.pings = true,
+            None => connect.subscriptions.push(start_of(word)),
+        }
+    }
+    connect
+}
+
+/// `news`, `news@3`, `news@x:3`, `news<2`, `news^`.
+pub(super) fn start_of(word: &str) -> Subscribe {
+    let ours = || MemoryLog::new().epoch().clone();
+    let (name, start) = if let Some((name, at)) = word.split_once('@') {
+        let (epoch, offset) = match at.split_once(':') {
+            Some((epoch, offset)) => (Epoch::parse(epoch).expect("an epoch"), offset),
+            None => (ours(), at),
+        };
+        (name, Start::Since(Position { epoch, offset: offset.parse().expect("an offset") }))
+    } else if let Some((name, count)) = word.split_once('<') {
+        (name, Start::Rewind(count.parse().expect("a number")))
+    } else if let Some(name) = word.strip_suffix('^') {
+        (name, Start::Beginning(ours()))
+    } else {
+        (word, Start::Now)
+    };
+    let listen = match name {
+        "$all" => Listen::Everyone,
+        "$user" => Listen::OwnUser,
+        name => Listen::Named(ChannelName::parse(name).expect("a channel name")),
+    };
+    Subscribe { listen, start }
+}
+
+/// `TARGET DATA…` with the target `$all`, `news`, `user:bo` or `user:bo/news`.
+pub(super) fn publish(arguments: &str, named: impl Fn(&str) -> ConnectionId) -> Publish {
+    let mut words = arguments.split_whitespace();
+    let channel = |name: &str| ChannelName::parse(name).expect("a channel name");
+    let user = |name: &str| UserId::parse(name).expect("a user");
+    let target = match words.next().expect("a target") {
+        "$all" => Target::Everyone,
+        word => match word.strip_prefix("user:").map(|rest| rest.split_once('/').ok_or(rest)) {
+            Some(Ok((name, within))) => Target::UserInChannel { user: user(name), channel: channel(within) },
+            Some(Err(name)) => Target::User(user(name)),
+            None => Target::Channel(channel(word)),
+        },
+    };
+    let mut publish = Publish {
+        target,
+        event_type: EventType::parse("said").expect("a type"),
+        data: Bytes::copy_from_slice(words.next().expect("data").as_bytes()),
+        id: None,
+        key: None,
+        meta: None,
+        ephemeral: false,
+        exclude: Vec::new(),
+        ack: Ack::Node,
+    };
+    for word in words {
+        match word.split_once('=').unwrap_or((word, "")) {
+            ("id", id) => publish.id = Some(MessageId::parse(id).expect("an id")),
+            ("key", key) => publish.key = Some(MessageKey::parse(key).expect("a key")),
+            ("meta", meta) => publish.meta = Some(Bytes::copy_from_slice(meta.as_bytes())),
+            ("type", name) => publish.event_type = EventType::parse(name).expect("a type"),
+            ("exclude", name) => publish.exclude.push(named(name)),
+            ("bytes", count) => publish.data = Bytes::from(vec![b'x'; count.parse().expect("a number")]),
+            ("ephemeral", _) => publish.ephemeral = true,
+            ("unanswered", _) => publish.ack = Ack::None,
+            (word, _) => panic!("{word}?"),
+        }
+    }
+    publish
+}

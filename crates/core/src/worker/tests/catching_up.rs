@@ -1,0 +1,122 @@
+//! Live and Behind: slow readers, full queues, pages.
+
+use crate::worker::testing::check;
+
+#[test]
+fn a_slow_reader_is_caught_up_from_history() {
+    check(
+        "
+        node outbox=3 page=2
+        ada opens connect news
+        ada < connected [news 0..0]
+        bo opens connect news
+        bo < connected [news 0..0]
+        ada takes 1
+        ada stops
+        bo > publish news a & bo > publish news b & bo > publish news c & bo > publish news d & bo > publish news e
+        bo > publish news f & bo > publish news g & bo > publish news h & bo > publish news i & bo > publish news j
+        bo < news 1 a
+        bo < news 2 b
+        bo < news 3 c
+        bo < news 4 d
+        bo < news 5 e
+        bo < news 6 f
+        bo < news 7 g
+        bo < news 8 h
+        bo < news 9 i
+        bo < news 10 j
+        ada reads
+        ada < news 1 a
+        ada < news 2 b
+        ada < news 3 c
+        ada < news 4 d
+        ada < news 5 e
+        ada < news 6 f
+        ada < news 7 g
+        ada < news 8 h
+        ada < news 9 i
+        ada < news 10 j
+        ",
+    );
+}
+
+#[test]
+fn what_history_has_dropped_is_a_slow_gap() {
+    check(
+        "
+        node workers=1 outbox=1 page=2 ring=2
+        ada opens connect news
+        ada < connected [news 0..0]
+        bo opens connect
+        bo < connected
+        ada takes 0
+        bo > publish news a & bo > publish news b & bo > publish news c & bo > publish news d & bo > publish news e
+        ada takes 9
+        ada reads
+        ada < news 1 a
+        ada < news gap 2-3 slow
+        ada < news 4 d
+        ada < news 5 e
+        bo > publish news f
+        ada < news 6 f
+        ",
+    );
+}
+
+#[test]
+fn a_large_message_reaches_even_a_small_outbox() {
+    check(
+        "
+        node outbox_bytes=500
+        ada opens connect news
+        ada < connected [news 0..0]
+        ada > publish #1 news x bytes=2
+        ada < news 1 xx
+        ada < ok #1 at 1 to 1
+        ada > publish news x bytes=9 & ada > publish news x bytes=8
+        ada < news 2 xxxxxxxxx
+        ada < news 3 xxxxxxxx
+        ",
+    );
+}
+
+#[test]
+fn signals_to_a_slow_reader_are_dropped() {
+    check(
+        "
+        node workers=1 outbox=2
+        ada opens connect news
+        ada < connected [news 0..0]
+        bo opens connect
+        bo < connected
+        ada takes 0
+        bo > publish news a ephemeral & bo > publish news b ephemeral & bo > publish news c ephemeral
+        ada takes 9
+        ada reads
+        ada < news ~ a
+        ada < news ~ b
+        ",
+    );
+}
+
+#[test]
+fn several_channels_of_a_slow_reader_take_turns() {
+    check(
+        "
+        node outbox=1 page=1 workers=1
+        ada opens connect x y
+        ada < connected [x 0..0] [y 0..0]
+        bo opens connect
+        bo < connected
+        ada takes 0
+        bo > publish x a & bo > publish x b & bo > publish x c & bo > publish y d & bo > publish y e
+        ada takes 9
+        ada reads
+        ada < x 1 a
+        ada < x 2 b
+        ada < y 1 d
+        ada < x 3 c
+        ada < y 2 e
+        ",
+    );
+}

@@ -1,0 +1,150 @@
+//! Connecting and ending: tokens, deadlines, strikes, the last word.
+
+use crate::worker::testing::check;
+
+#[test]
+fn a_url_connects_by_itself_and_once() {
+    check(
+        "
+        ada opens connect news
+        ada < connected [news 0..0]
+        ada > connect #1
+        ada < error #1 Conflict
+        ",
+    );
+}
+
+#[test]
+fn a_token_is_asked_about_and_may_be_tried_again() {
+    check(
+        "
+        ada opens unknown
+        ada > connect #1
+        ada < error #1 Unauthenticated token
+        ada > connect #2 token=-
+        ada < error #2 Unauthenticated
+        ada > connect #3 token=ada $all@0
+        ada < connected #3 [$all 0..0 recovered]
+        ",
+    );
+}
+
+#[test]
+fn user_needs_a_user() {
+    check(
+        "
+        ada opens anonymous connect $user@0
+        ada < connected [Unauthenticated]
+        ",
+    );
+}
+
+#[test]
+fn the_first_frame_must_be_connect() {
+    check(
+        "
+        ada opens
+        ada > subscribe #1 news
+        ada < error #1 BadRequest
+        ada > connect #2
+        ada < connected #2
+        ",
+    );
+}
+
+#[test]
+fn commands_may_follow_connect_at_once() {
+    check(
+        "
+        ada opens
+        ada > connect #1 news & ada > subscribe #2 chat & ada > publish #3 chat hi & ada > ping #4
+        ada < connected #1 [news 0..0]
+        ada <* pong #4 | subscribed #2 chat 0..0 | chat 1 hi | ok #3 at 1 to 1
+        ",
+    );
+}
+
+#[test]
+fn without_connect_the_deadline_ends_it() {
+    check(
+        "
+        ada opens
+        bo opens unknown
+        pass 9s
+        bo > connect #1 token=-
+        bo < error #1 Unauthenticated
+        ada < -
+        pass 1500ms
+        ada < goaway ConnectDeadline
+        bo < goaway ConnectDeadline
+        app < -
+        ",
+    );
+}
+
+#[test]
+fn ten_malformed_frames_in_ten_seconds_end_it() {
+    check(
+        "
+        ada opens connect
+        ada < connected
+        ada > nonsense #1 & ada > nonsense #2 & ada > nonsense #3 & ada > nonsense #4 & ada > nonsense
+        ada < error #1 BadRequest op
+        ada < error #2 BadRequest op
+        ada < error #3 BadRequest op
+        ada < error #4 BadRequest op
+        ada < error BadRequest op
+        pass 11s
+        ada > nonsense & ada > nonsense & ada > nonsense & ada > nonsense & ada > nonsense
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada > nonsense & ada > nonsense & ada > nonsense & ada > nonsense
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada > nonsense
+        ada < error BadRequest op
+        ada < goaway Protocol
+        ",
+    );
+}
+
+#[test]
+fn a_client_that_does_not_read_the_last_word_is_cut_off() {
+    check(
+        "
+        ada opens connect
+        ada < connected
+        ada takes 0
+        api > disconnect ada bye
+        api < found
+        pass 4s
+        api > connection ada
+        api < ada in []
+        pass 2s
+        api > connection ada
+        api < nobody
+        ",
+    );
+}
+
+#[test]
+fn a_drain_tells_everybody() {
+    check(
+        "
+        ada opens connect
+        bo opens sse connect
+        eve opens
+        ada < connected
+        bo < connected
+        drain
+        ada < goaway Drain
+        bo < goaway Drain
+        eve < goaway Drain
+        ",
+    );
+}

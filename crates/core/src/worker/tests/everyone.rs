@@ -1,0 +1,83 @@
+//! `$all` and `$user`: heard without subscribing.
+
+use crate::worker::testing::check;
+
+#[test]
+fn everyone_hears_all_and_a_user_on_every_device() {
+    check(
+        "
+        ada opens connect
+        phone opens as=ada connect
+        bo opens connect
+        eve opens anonymous connect
+        ada < connected
+        phone < connected
+        bo < connected
+        eve < connected
+        bo > publish #1 $all hi
+        ada < $all 1 hi
+        phone < $all 1 hi
+        bo < $all 1 hi
+        bo < ok #1 at 1 to 4
+        eve < $all 1 hi
+        bo > publish #2 user:ada you
+        bo < ok #2 at 1 to 2
+        ada < $user:ada 1 you
+        phone < $user:ada 1 you
+        bo > publish #3 user:eve nobody
+        bo < ok #3 at 1 to 0
+        ",
+    );
+}
+
+#[test]
+fn all_and_user_are_recovered_like_channels() {
+    check(
+        "
+        bo opens connect
+        bo < connected
+        bo > publish $all a & bo > publish $all b
+        bo < $all 1 a
+        bo < $all 2 b
+        bo > publish user:ada x & bo > publish user:ada y
+        ada opens home connect $all@1 $user@1
+        ada < connected [$all 1..2 recovered] [$user:ada 1..2 recovered]
+        ada <* $all 2 b | $user:ada 2 y
+        ",
+    );
+}
+
+/// `begin_everyone` counted a session that asked with a position twice until the next change.
+#[test]
+fn sessions_with_and_without_a_position_are_counted_alike() {
+    check(
+        "
+        node steady
+        ada opens connect $all@0 & bo opens connect
+        ada < connected [$all 0..0 recovered]
+        bo < connected
+        bo > publish #1 $all hi
+        ada < $all 1 hi
+        bo < $all 1 hi
+        bo < ok #1 at 1 to 2
+        ",
+    );
+}
+
+#[test]
+fn this_user_in_that_channel() {
+    check(
+        "
+        ada opens connect news
+        phone opens as=ada connect
+        bo opens connect news
+        ada < connected [news 0..0]
+        phone < connected
+        bo < connected [news 0..0]
+        bo > publish #1 user:ada/news hi
+        bo < ok #1 at ~ to 2
+        ada < news ~ hi
+        phone < -
+        ",
+    );
+}
