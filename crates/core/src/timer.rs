@@ -40,8 +40,13 @@ impl Wheel {
         Self { sessions: vec![Vec::new(); BUCKETS], channels: vec![Vec::new(); BUCKETS], tick, entries: 0 }
     }
 
-    /// Wakes `timer` at the first tick after `at`, and at the end of the round if that is sooner.
-    pub(crate) fn arm(&mut self, timer: Timer, at: Time) {
+    /// Wakes `timer` at the first tick after `at`, and at the end of the round if that is sooner. Returns when that is: a wheel
+    /// that is late wakes earlier than asked.
+    pub(crate) fn arm(&mut self, timer: Timer, at: Time, now: Time) -> Time {
+        if self.entries == 0 {
+            // Nobody turned it while it was empty.
+            self.tick = self.tick.max(now.as_ms() / TICK_MS);
+        }
         let ahead = (at.as_ms() / TICK_MS + 1).saturating_sub(self.tick).clamp(1, BUCKETS as u64 - 1);
         let bucket = ((self.tick + ahead) % BUCKETS as u64) as usize;
         match timer {
@@ -49,6 +54,7 @@ impl Wheel {
             Timer::Channel(key) => self.channels[bucket].push(key),
         }
         self.entries += 1;
+        Time::from_ms((self.tick + ahead) * TICK_MS)
     }
 
     /// Takes the entries that are due, a bucket at a time, into `due`. Returns whether there may be more.
@@ -90,6 +96,10 @@ mod tests {
         SlotKey { slot, generation: 1 }
     }
 
+    fn arm(wheel: &mut Wheel, timer: Timer, at: u64, now: u64) -> u64 {
+        wheel.arm(timer, Time::from_ms(at), Time::from_ms(now)).as_ms()
+    }
+
     fn due(wheel: &mut Wheel, ms: u64) -> Vec<u32> {
         let mut all = Vec::new();
         let mut batch = Vec::new();
@@ -105,7 +115,7 @@ mod tests {
     fn a_timer_fires_once_and_never_early() {
         let mut wheel = Wheel::new(Time::from_ms(1_000));
         for (slot, at) in [(1, 1_000), (2, 1_249), (3, 1_300), (4, 31_000)] {
-            wheel.arm(Timer::Session(key(slot)), Time::from_ms(at));
+            arm(&mut wheel, Timer::Session(key(slot)), at, 1_000);
         }
         assert_eq!(due(&mut wheel, 1_249), [] as [u32; 0]);
         assert_eq!(due(&mut wheel, 1_250), [1, 2]);
@@ -117,9 +127,32 @@ mod tests {
     }
 
     #[test]
+    fn a_frozen_worker_finds_everything_that_came_due() {
+        let mut wheel = Wheel::new(Time::default());
+        arm(&mut wheel, Timer::Session(key(1)), 5_000, 0);
+        arm(&mut wheel, Timer::Channel(key(2)), 100_000, 0);
+        let mut found = due(&mut wheel, 10_000_000);
+        found.sort_unstable();
+        assert_eq!(found, [1, 2]);
+        arm(&mut wheel, Timer::Session(key(3)), 10_000_100, 10_000_000);
+        assert_eq!(due(&mut wheel, 10_000_500), [3]);
+    }
+
+    #[test]
     fn a_deadline_beyond_the_round_wakes_early_enough_to_be_armed_again() {
         let mut wheel = Wheel::new(Time::default());
-        wheel.arm(Timer::Channel(key(1)), Time::from_ms(600_000));
+        assert_eq!(arm(&mut wheel, Timer::Channel(key(1)), 600_000, 0), 127_750);
         assert_eq!(due(&mut wheel, 128_000), [1]);
+    }
+
+    #[test]
+    fn a_wheel_that_stood_still_says_when_it_wakes() {
+        let mut wheel = Wheel::new(Time::default());
+        // Empty for an hour: it does not matter where it stood.
+        assert_eq!(arm(&mut wheel, Timer::Session(key(1)), 3_610_000, 3_600_000), 3_610_250);
+        // Late by two minutes: the next round ends before the deadline that is asked for.
+        assert_eq!(arm(&mut wheel, Timer::Session(key(2)), 3_850_000, 3_720_000), 3_727_750);
+        assert_eq!(due(&mut wheel, 3_727_500), [1]);
+        assert_eq!(due(&mut wheel, 3_727_750), [2]);
     }
 }

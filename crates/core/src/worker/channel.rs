@@ -299,7 +299,7 @@ impl Worker {
             (None, None) => return,
         };
         if !mem::replace(&mut home.armed, true) {
-            self.wheel.arm(Timer::Channel(key), next);
+            self.wheel.arm(Timer::Channel(key), next, now);
         }
     }
 

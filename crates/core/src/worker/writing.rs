@@ -111,10 +111,10 @@ impl Worker {
     }
 
     pub(crate) fn arm_session(&mut self, key: ConnectionKey) {
+        let now = self.now.time;
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let at = session.deadline.min(self.now.time.after(HORIZON));
-        session.armed = at;
-        self.wheel.arm(Timer::Session(key), at);
+        let at = session.deadline.min(now.after(HORIZON));
+        session.armed = self.wheel.arm(Timer::Session(key), at, now);
     }
 
     pub(crate) fn handle_session_deadline(&mut self, key: ConnectionKey) {

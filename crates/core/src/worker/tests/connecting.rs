@@ -40,6 +40,18 @@ fn user_needs_a_user() {
 }
 
 #[test]
+fn while_a_token_is_asked_about_nothing_else_is_done() {
+    check(
+        "
+        node steady
+        ada opens unknown
+        ada > connect #1 token=ada & ada > connect #2 & ada > ping #3
+        ada <* error #2 Conflict | error #3 BadRequest | connected #1
+        ",
+    );
+}
+
+#[test]
 fn the_first_frame_must_be_connect() {
     check(
         "
@@ -78,6 +90,25 @@ fn without_connect_the_deadline_ends_it() {
         ada < goaway ConnectDeadline
         bo < goaway ConnectDeadline
         app < -
+        ",
+    );
+}
+
+/// The first connection in two minutes was armed relative to a wheel that had stood still, fired at once, and was never armed again.
+#[test]
+fn a_connection_to_a_worker_that_idled_has_its_deadlines() {
+    check(
+        "
+        pass 60m
+        ada opens
+        pass 11s
+        ada < goaway ConnectDeadline
+        pass 60m
+        bo opens connect
+        bo mutes
+        bo < connected
+        pass 45s
+        bo < goaway Silent
         ",
     );
 }
