@@ -215,3 +215,27 @@ fn an_id_is_forgotten_after_five_minutes() {
         ",
     );
 }
+
+/// A publish that nobody waits for kept its credit, until the worker had none left and took no more commands.
+#[test]
+fn a_publish_without_an_answer_gives_its_credit_back() {
+    check(
+        "
+        node channels=2 credits=6
+        ada opens connect
+        ada < connected
+        ada > publish #1 news a unanswered & ada > publish #2 news b unanswered & ada > publish #3 news c unanswered
+        ada > publish #4 news d unanswered & ada > publish #5 news e unanswered & ada > publish #6 news f unanswered
+        ada < ok #1 at ~ to 0
+        ada < ok #2 at ~ to 0
+        ada < ok #3 at ~ to 0
+        ada < ok #4 at ~ to 0
+        ada < ok #5 at ~ to 0
+        ada < ok #6 at ~ to 0
+        ada > publish #7 news g
+        ada < ok #7 at 7 to 0
+        ada > publish news h id=1 unanswered & ada > publish news i id=1 unanswered
+        ada < error Conflict id
+        ",
+    );
+}

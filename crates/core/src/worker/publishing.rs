@@ -79,18 +79,18 @@ impl Worker {
         let user = identity.user.clone();
         let publisher = user.clone().map_or(Publisher::Session(me), Publisher::User);
         let ack = publish.ack;
-        let origin = match ack {
-            Ack::None => Origin::Nobody,
-            Ack::Node => Origin::Session { worker: self.id, connection: key, reply },
+        // Whoever waits for nothing is still told of a failure.
+        let later = match ack {
+            Ack::None => Reply::Stream(None),
+            Ack::Node => reply,
         };
-        let app = identity.app;
-        let draft = draft(app, publish, user, publisher, fresh, origin);
+        let origin = Origin::Session { worker: self.id, connection: key, reply: later };
+        session.in_flight += 1;
+        let draft = draft(identity.app, publish, user, publisher, fresh, origin);
         if ack == Ack::None {
             let published = Published { id: draft.record.id.clone(), position: None, duplicate: false, connections: 0 };
             let outcome = Outcome::Published(published);
             self.respond(key, reply, Event::Ok { reference: reply.reference(), outcome });
-        } else {
-            self.sessions.at_mut(key.slot).in_flight += 1;
         }
         let home = self.home_worker(draft.channel.fingerprint());
         self.peers.request(home, Peer::Publish(Box::new(draft)));
