@@ -36,7 +36,10 @@ pub(crate) struct Local {
     pub(crate) listeners: u32,
     /// Attach requests that the home has not answered.
     pub(crate) attaching: u32,
+    /// The home is to be told the count at the end of the turn.
     pub(crate) dirty: bool,
+    /// It is to be told once the attach requests are answered.
+    pub(crate) owed: bool,
 }
 
 /// A walk over an audience.
@@ -77,6 +80,7 @@ impl Worker {
             listeners: 0,
             attaching: 0,
             dirty: false,
+            owed: false,
         });
         self.local_index.insert(channel.clone(), key);
         key
@@ -98,7 +102,8 @@ impl Worker {
             let Some(local) = self.locals.get_mut(key) else { continue };
             local.dirty = false;
             if local.attaching > 0 {
-                // Its answer marks it dirty again.
+                // The count would overtake a request that adds to it.
+                local.owed = true;
                 continue;
             }
             let (home, count) = (local.home, local.listeners);

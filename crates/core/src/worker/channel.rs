@@ -181,6 +181,8 @@ impl Worker {
             entry.home = Some(key);
             entry.epoch = Some(home.ring.epoch().clone());
             entry.head = head;
+            // Requests that wait here add to the count again; it is told once more when all is answered.
+            self.mark_dirty(local.slot);
         }
         let channel = home.channel.clone();
         if let Some(state) = self.homes.get_mut(key) {

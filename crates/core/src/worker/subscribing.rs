@@ -102,9 +102,13 @@ impl Worker {
         let link = Link::Pending { nonce: 0 };
         let mut subscription = Subscription { local: local.slot, link, written: 0, named: false };
         let me = self.id;
-        if let Some(home) = self.home_of_mut(channel) {
+        let listening = self.home_of_mut(channel).map(|home| {
             home.interest(me, local).count = count;
-            let (home, epoch, head) = (home.key, home.ring.epoch().clone(), home.ring.head());
+            (home.key, home.ring.epoch().clone(), home.ring.head())
+        });
+        if let Some((home, epoch, head)) = listening {
+            // A count that is on its way there knows nothing of this listener.
+            self.mark_dirty(local.slot);
             let entry = self.locals.at_mut(local.slot);
             if entry.home.is_none() {
                 (entry.home, entry.epoch, entry.head) = (Some(home), Some(epoch), head);
@@ -227,7 +231,7 @@ impl Worker {
         } else {
             local.head = local.head.max(if attached.live { attached.head } else { 0 });
         }
-        if local.listeners == 0 {
+        if local.attaching == 0 && (std::mem::take(&mut local.owed) || local.listeners == 0) {
             self.mark_dirty(attached.local.slot);
         }
         match attached.asker {

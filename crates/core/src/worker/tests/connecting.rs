@@ -3,6 +3,17 @@
 use crate::worker::testing::check;
 
 #[test]
+fn connected_is_the_first_frame_and_names_every_subscription() {
+    check(
+        "
+        ada opens
+        ada > connect #1 news $all@0 $user@0 chat<5 news
+        ada < connected #1 [news 0..0] [$all 0..0 recovered] [$user:ada 0..0 recovered] [chat 0..0] [Conflict channel news]
+        ",
+    );
+}
+
+#[test]
 fn a_url_connects_by_itself_and_once() {
     check(
         "

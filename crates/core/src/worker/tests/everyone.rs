@@ -31,6 +31,40 @@ fn everyone_hears_all_and_a_user_on_every_device() {
 }
 
 #[test]
+fn a_user_at_home_and_one_away_hear_the_same() {
+    check(
+        "
+        ada opens home connect
+        phone opens away as=ada connect
+        pad opens home as=ada connect $user@0
+        bo opens connect
+        ada < connected
+        phone < connected
+        pad < connected [$user:ada 0..0 recovered]
+        bo < connected
+        bo > publish #1 user:ada one
+        bo < ok #1 at 1 to 3
+        ada < $user:ada 1 one
+        phone < $user:ada 1 one
+        pad < $user:ada 1 one
+        laptop opens home as=ada connect
+        laptop < connected
+        bo > publish #2 user:ada two
+        bo < ok #2 at 2 to 4
+        ada < $user:ada 2 two
+        phone < $user:ada 2 two
+        pad < $user:ada 2 two
+        laptop < $user:ada 2 two
+        ada drops & pad drops
+        bo > publish #3 user:ada three
+        bo < ok #3 at 3 to 2
+        phone < $user:ada 3 three
+        laptop < $user:ada 3 three
+        ",
+    );
+}
+
+#[test]
 fn all_and_user_are_recovered_like_channels() {
     check(
         "

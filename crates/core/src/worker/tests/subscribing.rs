@@ -136,6 +136,24 @@ fn an_unsubscribe_right_behind_wins() {
     );
 }
 
+#[test]
+fn the_last_of_several_changes_counts() {
+    check(
+        "
+        node steady
+        ada opens connect
+        ada < connected
+        ada > subscribe #1 news & ada > unsubscribe #2 news & ada > subscribe #3 news@0
+        ada < unsubscribed #2 news
+        ada < error #1 Conflict
+        ada < subscribed #3 news 0..0 recovered
+        ada > publish #4 news hi
+        ada < news 1 hi
+        ada < ok #4 at 1 to 1
+        ",
+    );
+}
+
 /// The count of listeners is not told while an attach is under way, and nobody told it afterwards.
 #[test]
 fn who_leaves_while_another_comes_is_not_counted() {
