@@ -175,10 +175,10 @@ impl RealtimeConnector {
     pub async fn shutdown(&self) {
         let app = &self.inner.app;
         app.ready.store(false, Ordering::Relaxed);
+        let deadline = tokio::time::Instant::now() + app.config.shutdown.deadline;
         tokio::time::sleep(app.config.not_ready()).await;
         self.inner.stop.send_replace(true);
         app.node.drain();
-        let deadline = tokio::time::Instant::now() + app.config.shutdown.deadline;
         while tokio::time::Instant::now() < deadline && app.count_connections().await > 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -19,6 +19,8 @@ pub(crate) struct Ring {
     head: Offset,
     /// The newest offset that no reader can get any more.
     trimmed: Offset,
+    /// The offset before the first one of this log.
+    origin: Offset,
 }
 
 /// Where a subscription starts within what is retained.
@@ -43,7 +45,7 @@ pub(crate) struct Page {
 impl Ring {
     /// An empty ring that continues after `head`.
     pub(crate) fn new(options: HistoryOptions, epoch: Epoch, head: Offset) -> Self {
-        Self { options, epoch, records: VecDeque::new(), bytes: 0, head, trimmed: head }
+        Self { options, epoch, records: VecDeque::new(), bytes: 0, head, trimmed: head, origin: head }
     }
 
     pub(crate) const fn head(&self) -> Offset {
@@ -126,6 +128,8 @@ impl Ring {
     }
 
     fn since(&self, epoch: &Epoch, offset: Offset) -> Window {
+        // "Before the first" is a place of its own: a memory channel may begin above 1.
+        let offset = if offset == 0 { self.origin } else { offset };
         if *epoch != self.epoch || offset > self.head {
             let gap = Gap { range: None, reason: GapReason::Epoch };
             return Window { position: self.trimmed, recovered: Some(false), gap: Some(gap) };

@@ -91,7 +91,12 @@ impl Worker {
 
     /// A frame that is no command: answered, counted, and too many of them end the connection.
     pub(crate) fn handle_malformed(&mut self, key: ConnectionKey, rejection: Rejection, reply: Reply) {
+        // What the protocol knows and this server does not serve is an honest mistake.
+        let counts = rejection.kind == RejectionKind::BadRequest;
         self.reject(key, reply, rejection);
+        if !counts {
+            return;
+        }
         let now = self.now.time;
         let Some(session) = self.sessions.get_mut(key) else { return };
         let profile = &mut session.profile;

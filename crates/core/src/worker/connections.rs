@@ -54,7 +54,7 @@ impl Worker {
         });
         self.arm_session(key);
         if let Some(connect) = opened.connect {
-            self.begin(key, connect, None);
+            self.begin(key, connect, opened.reference);
         }
     }
 

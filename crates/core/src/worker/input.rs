@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::call::Call;
 use super::peers::PeerMessage;
-use crate::command::{Command, Connect};
+use crate::command::{Command, Connect, Ref};
 use crate::frame::Dialect;
 use crate::id::{ConnectionKey, SlotKey, WorkerId};
 use crate::permissions::Identity;
@@ -111,6 +111,8 @@ pub struct Opened {
     pub client: Client,
     /// Who it is; `None` if its `connect` frame must say.
     pub identity: Option<Identity>,
-    /// What its URL asked for; `None` if a `connect` frame must come.
+    /// What its URL or body asked for; `None` if a `connect` frame must come.
     pub connect: Option<Connect>,
+    /// The number of the `connect` frame in its body.
+    pub reference: Option<Ref>,
 }

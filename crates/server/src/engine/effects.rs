@@ -133,6 +133,7 @@ impl WorkerLoop {
             client: adoption.client,
             identity: adoption.identity,
             connect: adoption.connect,
+            reference: adoption.reference,
         };
         self.handle(Input::Opened(Box::new(opened)));
         // An SSE head is owed before core has anything to say.

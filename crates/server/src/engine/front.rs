@@ -36,6 +36,8 @@ pub(crate) struct Adoption {
     pub(crate) client: Client,
     pub(crate) identity: Option<Identity>,
     pub(crate) connect: Option<realtime_connector_core::command::Connect>,
+    /// The number of the `connect` frame in a request's body.
+    pub(crate) reference: Option<u64>,
 }
 
 /// Where a connection's bytes come from.

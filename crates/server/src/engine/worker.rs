@@ -151,18 +151,23 @@ impl WorkerLoop {
         }
         self.take_moved();
         self.read_ready();
-        loop {
-            let progressed = self.take_messages(started);
-            self.core.finish_turn(self.clock.now());
-            self.carry_out();
-            self.send_outgoing();
-            if !progressed || started.elapsed() >= TURN_BUDGET {
+        while self.take_messages(started) {
+            self.settle();
+            if started.elapsed() >= TURN_BUDGET {
                 break;
             }
         }
+        self.settle();
         self.write_all(started);
         self.drop_lingering();
         self.core.handle_timeout(self.clock.now());
+        // Writing empties outboxes, and an empty one may have a page to pull.
+        self.settle();
+    }
+
+    /// Ends what was begun: what core tells peers only once, and what was said to them, leaves.
+    fn settle(&mut self) {
+        self.core.finish_turn(self.clock.now());
         self.carry_out();
         self.send_outgoing();
     }

@@ -1,7 +1,7 @@
 //! `POST /sse/{connectionId}`: what an SSE client says to its session.
 //!
-//! The body is one frame or an array of up to 64; each frame is answered here, never in the stream. Commands reach the worker in
-//! order, all of them before the first answer is awaited.
+//! The body is one frame or an array of up to 64. Frames with a `ref`, and those that fail, are answered here, never in the stream;
+//! with nothing to answer the status is 204. Commands reach the worker in order, all of them before the first answer is awaited.
 
 use std::sync::Arc;
 
@@ -47,13 +47,34 @@ async fn uplink(app: &App, connection: &str, request: Request) -> Result<Respons
             answer.unwrap_or_else(|rejection| Event::Error { reference, rejection: Box::new(rejection) })
         }
     });
-    let answers = join_all(answers).await;
+    let mut answers = join_all(answers).await;
     if let [Event::Error { rejection, reference: None }] = &*answers
         && rejection.kind == RejectionKind::NotFound
     {
         return Err(not_found().into());
     }
+    answers.retain(is_wanted);
+    if answers.is_empty() && !decoded.array {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     Ok(spell(app, &answers, decoded.array))
+}
+
+/// Whether an answer is given: the client asked for it with a number, or something failed.
+const fn is_wanted(event: &Event) -> bool {
+    match event {
+        Event::Error { .. } => true,
+        Event::Ok { reference, .. }
+        | Event::Subscribed { reference, .. }
+        | Event::Unsubscribed { reference, .. }
+        | Event::Pong { reference, .. } => reference.is_some(),
+        Event::Connected(_)
+        | Event::Message(_)
+        | Event::Gap { .. }
+        | Event::Ping
+        | Event::Heartbeat
+        | Event::Goaway { .. } => false,
+    }
 }
 
 fn spell(app: &App, answers: &[Event], array: bool) -> Response {

@@ -24,11 +24,13 @@ pub(crate) struct Handover {
     pub(crate) client: Client,
     pub(crate) identity: Option<Identity>,
     pub(crate) connect: Option<Connect>,
+    /// The number of the `connect` frame in the request's body.
+    pub(crate) reference: Option<u64>,
 }
 
 impl Handover {
     pub(crate) fn with(self, stream: Stream, prelude: Bytes) -> Adoption {
-        let Self { head, dialect, client, identity, connect } = self;
-        Adoption { stream, prelude, head, dialect, client, identity, connect }
+        let Self { head, dialect, client, identity, connect, reference } = self;
+        Adoption { stream, prelude, head, dialect, client, identity, connect, reference }
     }
 }

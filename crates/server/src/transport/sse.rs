@@ -90,10 +90,10 @@ async fn prepare(app: &App, parts: &Parts, request_body: Body) -> Result<Handove
     app.check_capacity()?;
     let query = Query::parse(parts)?;
     let mut credentials = request::credentials(parts, &query, app.config.auth.cookie.as_deref())?;
-    let mut connect = if parts.method == Method::POST {
+    let (reference, mut connect) = if parts.method == Method::POST {
         posted_connect(app, parts, request_body).await?
     } else {
-        query.connect(app.config.limits.channels_per_connection as usize)?
+        (None, query.connect(app.config.limits.channels_per_connection as usize)?)
     };
     if let Some(token) = connect.token.take() {
         if credentials.token.as_ref().is_some_and(|explicit| *explicit != token) {
@@ -107,16 +107,17 @@ async fn prepare(app: &App, parts: &Parts, request_body: Body) -> Result<Handove
         restore(app, &cursor, &identity, &mut connect);
     }
     let client = app.user_agents.client(parts, Provider::Sse);
-    Ok(Handover { head: Bytes::new(), dialect, client, identity: Some(identity), connect: Some(connect) })
+    let (identity, connect) = (Some(identity), Some(connect));
+    Ok(Handover { head: Bytes::new(), dialect, client, identity, connect, reference })
 }
 
-async fn posted_connect(app: &App, parts: &Parts, request_body: Body) -> Result<Connect, Refusal> {
+async fn posted_connect(app: &App, parts: &Parts, request_body: Body) -> Result<(Option<u64>, Connect), Refusal> {
     let bytes = body::json(&parts.headers, request_body, body::FRAME_BYTES_MAX).await?;
     let limits = DecodeLimits { message_bytes: app.config.limits.message_bytes as usize };
     let mut frames = json::decode_body(&bytes, &limits)?.frames;
     match (frames.pop(), frames.is_empty()) {
         (Some(frame), true) => match frame.result? {
-            Command::Connect(connect) => Ok(*connect),
+            Command::Connect(connect) => Ok((frame.reference, *connect)),
             Command::Ping
             | Command::Subscribe(_)
             | Command::Unsubscribe { .. }

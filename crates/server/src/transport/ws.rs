@@ -97,7 +97,7 @@ async fn prepare(
         return Err(crate::auth::needs_credentials());
     }
     let client = app.user_agents.client(parts, Provider::WebSocket);
-    Ok(Handover { head: Bytes::new(), dialect: Dialect::WebSocketJson, client, identity, connect })
+    Ok(Handover { head: Bytes::new(), dialect: Dialect::WebSocketJson, client, identity, connect, reference: None })
 }
 
 /// Copies bytes between an upgraded stream and its worker until either ends.

@@ -150,7 +150,7 @@ impl Node {
         let client = session::Client { provider, address, user_agent: None, protocol: Protocol::Http1 };
         let known = identity.clone().unwrap_or_default();
         let asked_first = connect.as_ref().map_or_else(BTreeMap::new, |connect| starts(connect, &known));
-        let opened = Opened { connection: key, dialect, client, identity, connect };
+        let opened = Opened { connection: key, dialect, client, identity, connect, reference: None };
         self.clients.push(Client {
             name: name.to_owned(),
             worker,
