@@ -23,6 +23,7 @@ impl Config {
             history_total_bytes: self.history.total_bytes / workers as u64,
             history: ring(&self.history),
             rules: rules.collect(),
+            ..Options::default()
         }
     }
 }
