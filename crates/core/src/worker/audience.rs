@@ -6,6 +6,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::Worker;
 use super::peers::Peer;
 use crate::event::Event;
@@ -17,6 +19,9 @@ use crate::session::{Link, Subscription};
 
 /// A place that a leaving connection left during a walk.
 const HOLE: u32 = u32::MAX;
+
+/// Slots of sessions. A user's few devices fit without a list of their own.
+type Audience = SmallVec<[u32; 4]>;
 
 /// A worker's entry of a channel.
 #[derive(Debug)]
@@ -31,7 +36,7 @@ pub(crate) struct Local {
     /// The newest offset that came through the queue.
     pub(crate) head: Offset,
     /// The Live ones: slots of sessions. Unused for `$all`, where the table of sessions is the list.
-    pub(crate) audience: Vec<u32>,
+    pub(crate) audience: Audience,
     /// Subscriptions of any kind.
     pub(crate) listeners: u32,
     /// Attach requests that the home has not answered.
@@ -76,7 +81,7 @@ impl Worker {
             home: None,
             epoch: None,
             head: 0,
-            audience: Vec::new(),
+            audience: Audience::new(),
             listeners: 0,
             attaching: 0,
             dirty: false,
@@ -161,7 +166,7 @@ impl Worker {
         audience.swap_remove(index as usize);
         let moved = audience.get(index as usize).copied();
         if audience.is_empty() {
-            *audience = Vec::new();
+            *audience = Audience::new();
         }
         if let Some(moved) = moved
             && moved != HOLE

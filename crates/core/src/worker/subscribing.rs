@@ -23,6 +23,9 @@ impl Worker {
         let sse = session.profile.client.provider == Provider::Sse;
         let user = session.profile.identity.user.clone();
         let outcomes = vec![None; connect.subscriptions.len()];
+        // Exactly what most sessions ever have: theirs, `$user`, and on SSE `$all`.
+        let implicit = usize::from(user.is_some()) + usize::from(sse);
+        session.subscriptions.reserve_exact(connect.subscriptions.len() + implicit);
         session.phase = Phase::Connecting(Box::new(Connecting { reference, outcomes, pending: 1 }));
         let (mut everyone, mut own) = (None, None);
         for (index, subscribe) in connect.subscriptions.into_iter().enumerate() {

@@ -18,6 +18,9 @@ use crate::auth::seal::{CursorSealer, Keys};
 /// Frames in one write. The floor of performance does not fall further beyond it, and IOV_MAX is 1,024.
 const BATCH_FRAMES: usize = 64;
 
+/// Up to here copying several slices into one is cheaper than handing the kernel a list of them.
+const COPY_BYTES: usize = 2 * 1024;
+
 /// What makes bytes, one per worker.
 #[derive(Debug)]
 pub(super) struct Delivery {
@@ -26,6 +29,7 @@ pub(super) struct Delivery {
     positions: CursorPositions,
     plain: Vec<u8>,
     cursor: Vec<u8>,
+    joined: Vec<u8>,
 }
 
 /// What a write came to.
@@ -44,7 +48,7 @@ pub(super) enum Flushed {
 impl Delivery {
     pub(super) fn new(keys: Keys, worker: u8) -> Self {
         let sealer = CursorSealer::new(&keys, worker);
-        Self { keys, sealer, positions: CursorPositions::default(), plain: Vec::new(), cursor: Vec::new() }
+        Self { keys, sealer, positions: CursorPositions::default(), plain: Vec::new(), cursor: Vec::new(), joined: Vec::new() }
     }
 
     /// Writes what waits for one connection, once.
@@ -81,7 +85,14 @@ impl Delivery {
         if slices.is_empty() {
             return Flushed::Drained;
         }
-        match connection.transport.write_vectored(&slices) {
+        let outcome = if slices.len() > 1 && total <= COPY_BYTES {
+            self.joined.clear();
+            slices.iter().for_each(|slice| self.joined.extend_from_slice(slice));
+            connection.transport.write(&[IoSlice::new(&self.joined)])
+        } else {
+            connection.transport.write(&slices)
+        };
+        match outcome {
             Ok(written) if written == total => {
                 drop(slices);
                 connection.rest = None;
