@@ -11,6 +11,8 @@
 #[path = "codes.gen.rs"]
 pub mod codes;
 pub mod cursor;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod json;
 pub mod sse;
 pub mod websocket;

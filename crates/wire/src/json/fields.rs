@@ -277,13 +277,13 @@ fn echo(prefix: &str, name: &str) -> String {
     format!("{prefix}{}…", &name[..end])
 }
 
-/// The one that was probably meant: equal but for case, or at most two slips away.
+/// The one that was probably meant: equal but for case, or off by at most two letters and a third of its length.
 pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n &'n str>) -> Option<&'n str> {
     if name.len() > SLIP_BYTES_MAX {
         return None;
     }
     let slips = known.map(|known| (slips(name, known), *known));
-    slips.filter(|(slips, known)| *slips <= 2 && *slips < known.len()).min().map(|(_, known)| known)
+    slips.filter(|(slips, known)| *slips <= 2 && 3 * *slips <= known.len()).min().map(|(_, known)| known)
 }
 
 /// Letters to add, drop or change, case aside.
