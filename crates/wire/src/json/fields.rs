@@ -185,8 +185,8 @@ impl<'a> Value<'a> {
         if !is_number {
             return Err(self.mistyped(&format!("an integer from {min} to {max}")));
         }
-        let digits = self.raw.bytes().all(|byte| byte.is_ascii_digit());
-        let number = self.raw.parse().ok().filter(|number| digits && (min..=max).contains(number));
+        // Rust takes no more than digits for an integer without sign.
+        let number = self.raw.parse().ok().filter(|number| (min..=max).contains(number));
         number.ok_or_else(|| self.refuse(format!("must be an integer from {min} to {max}")))
     }
 
