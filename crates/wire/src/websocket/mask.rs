@@ -6,8 +6,7 @@
 pub fn apply_mask(key: [u8; 4], bytes: &mut [u8]) {
     // Whole words: the compiler turns this loop into vector instructions, which a loop over bytes with `key[i % 4]`
     // does not become.
-    let [a, b, c, d] = key;
-    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let wide = u64::from(u32::from_ne_bytes(key)) * 0x1_0000_0001;
     let (words, rest) = bytes.as_chunks_mut::<8>();
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
