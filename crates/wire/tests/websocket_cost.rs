@@ -45,7 +45,6 @@ fn best_round(round: impl FnMut() -> Duration) -> f64 {
 
 #[test]
 #[ignore = "prints times; run it by hand"]
-#[expect(clippy::print_stdout, reason = "printing is its purpose")]
 fn cost_per_message() {
     for payload_len in [0, 16, 150, 1_000, 10_000, 60_000] {
         println!("decode {payload_len:>6} B masked, whole:       {:>8.1} ns", decode_cost(payload_len, usize::MAX));
