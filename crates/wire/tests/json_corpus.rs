@@ -4,9 +4,11 @@ use std::path::Path;
 
 use realtime_connector_wire::fuzzing;
 
+type Target = fn(&[u8]);
+
 #[test]
 fn the_corpora_break_no_rule() {
-    let targets: [(&str, fn(&[u8])); 6] = [
+    let targets: [(&str, Target); 6] = [
         ("json_decoder", fuzzing::json_decoder),
         ("json_body", fuzzing::json_body),
         ("json_broadcast", fuzzing::json_broadcast),
