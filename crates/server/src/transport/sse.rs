@@ -152,7 +152,8 @@ fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) 
     let Some(cursor) = app.node.keys.open_cursor(sealed).and_then(|plain| Cursor::decode(&plain)) else {
         return lose_position(connect);
     };
-    let Some(epoch) = cursor.epoch else { return };
+    // With too many channels for a cursor the positions are unknown, and pretending otherwise would be silent loss.
+    let Some(epoch) = cursor.epoch.filter(|_| cursor.complete) else { return lose_position(connect) };
     let offset_of = |channel: &ChannelKey| {
         let print = channel.fingerprint();
         cursor.offsets.iter().find(|(fingerprint, _)| *fingerprint == print).map(|(_, offset)| *offset)
