@@ -60,7 +60,7 @@ pub enum Start {
     Since(Position),
     /// This many records back, as far as they are retained.
     Rewind(u32),
-    /// With the first record of this epoch that is retained. Used for a channel that had no record yet when the client left.
+    /// With the first record of this epoch, as far as its home knows. Used for a channel that had none yet when the client left.
     Beginning(Epoch),
 }
 

@@ -122,7 +122,7 @@ impl Ring {
             Start::Rewind(count) => {
                 Window { position: self.trimmed.max(self.head.saturating_sub(u64::from(*count))), ..live }
             }
-            Start::Beginning(epoch) => self.since(epoch, self.trimmed),
+            Start::Beginning(epoch) => self.since(epoch, self.origin),
             Start::Since(position) => self.since(&position.epoch, position.offset),
         }
     }

@@ -89,6 +89,34 @@ fn another_epoch_and_the_future_are_not_comparable() {
 }
 
 #[test]
+fn what_begins_with_nothing_and_has_lost_something_says_so() {
+    check(
+        "
+        node ring=2
+        bo opens connect
+        bo < connected
+        ada opens connect news^
+        ada < connected [news 0..0 recovered]
+        bo > publish news a & bo > publish news b
+        eve opens connect news^
+        eve < connected [news 0..2 recovered]
+        eve < news 1 a
+        eve < news 2 b
+        ada < news 1 a
+        ada < news 2 b
+        bo > publish news c
+        ada < news 3 c
+        eve < news 3 c
+        dan opens connect news^
+        dan < connected [news 1..3 unrecovered]
+        dan < news gap 1-1 window
+        dan < news 2 b
+        dan < news 3 c
+        ",
+    );
+}
+
+#[test]
 fn history_is_bounded_by_bytes() {
     check(
         "
@@ -101,6 +129,32 @@ fn history_is_bounded_by_bytes() {
         bo > publish news x bytes=900
         api > channel news
         api < news at 4 to 0 keeps 0
+        ",
+    );
+}
+
+/// Attaching looked at records that were too old, because nobody had trimmed them yet.
+#[test]
+fn history_is_bounded_by_age() {
+    check(
+        "
+        node ring_age=60
+        bo opens connect
+        bo < connected
+        bo > publish news a
+        pass 30s
+        bo > publish news b
+        pass 31s
+        ada opens connect news@0
+        ada < connected [news 1..2 unrecovered]
+        ada < news gap 1-1 window
+        ada < news 2 b
+        pass 30s
+        eve opens connect news@2
+        eve < connected [news 2..2 recovered]
+        dan opens connect news@1
+        dan < connected [news 2..2 unrecovered]
+        dan < news gap 2-2 window
         ",
     );
 }
@@ -151,13 +205,42 @@ fn over_the_budget_the_longest_idle_give_way() {
     );
 }
 
+/// Bytes that were trimmed while serving a page, or when the last listener left, stayed in the books, and in time all history
+/// was thrown away for a budget that nobody used.
+#[test]
+fn the_books_of_history_balance() {
+    check(
+        "
+        node ring_age=60 page=1
+        bo opens connect
+        bo < connected
+        bo > publish news a
+        pass 30s
+        bo > publish news b & bo > publish news c
+        ada opens connect news@1
+        ada < connected [news 1..3 recovered]
+        ada < news 2 b
+        ada < news 3 c
+        pass 29s
+        ada takes 0
+        pass 2s
+        ada drops
+        pass 40s
+        bo > publish news d
+        ",
+    );
+}
+
+/// The two minutes began with the last message, so that whoever left a quiet channel for a second found a successor of it, and
+/// was told of a loss that was none.
 #[test]
 fn a_channel_without_listeners_is_remembered_for_the_resume_window() {
     check(
         "
-        node ring_age=10
+        node ring_age=10 workers=1
         ada opens connect news
         ada < connected [news 0..0]
+        ada > publish chat a & ada > publish chat b & ada > publish chat c
         ada > publish #1 news hi
         ada < news 1 hi
         ada < ok #1 at 1 to 1
@@ -169,7 +252,8 @@ fn a_channel_without_listeners_is_remembered_for_the_resume_window() {
         bo drops
         pass 6m
         eve opens connect news@1
-        eve < connected [news 1..1 recovered]
+        eve < connected [news 3..3 unrecovered]
+        eve < news gap 2-3 window
         ",
     );
 }
@@ -193,6 +277,26 @@ fn a_successor_continues_above_everything_before() {
         bo < connected [a 2..3 unrecovered]
         bo < a gap 2-2 window
         bo < a 3 w
+        ",
+    );
+}
+
+/// Once a channel without listeners was idle for two minutes it was looked at four times a second until its history had aged.
+#[test]
+fn an_idle_channel_costs_nothing() {
+    check(
+        "
+        node ring_age=1000
+        ada opens connect
+        ada < connected
+        ada > publish news hi & ada > publish chat hi id=1
+        ada drops
+        pass 10m
+        wakes 20
+        pass 15m
+        wakes 20
+        api > channel news
+        api < no channel
         ",
     );
 }

@@ -118,10 +118,11 @@ impl Desk {
         self.held.remove(&offset)
     }
 
-    /// Whether nothing would be lost by dropping it.
-    pub(crate) fn is_idle(&mut self, now: Time) -> bool {
-        self.forget(now);
-        self.pending.is_empty() && self.remembered.is_none()
+    /// From when on nothing would be lost by dropping it; `None` while the log owes an answer.
+    pub(crate) fn idle_at(&self) -> Option<Time> {
+        let youngest = self.remembered.as_ref().and_then(|remembered| remembered.ages.back());
+        let idle = youngest.map_or_else(Time::default, |(since, _)| since.after(limits::DEDUP_AGE));
+        self.pending.is_empty().then_some(idle)
     }
 
     /// Drops ids that are too old or too many. Ids whose result is outstanding are kept with their pending append.

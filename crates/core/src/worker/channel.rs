@@ -40,6 +40,7 @@ pub(crate) struct Home {
     pub(crate) ring: Ring,
     pub(crate) desk: Desk,
     pub(crate) interests: SmallVec<[Interest; 2]>,
+    /// When it last had a record or a listener.
     pub(crate) last_used: Time,
     pub(crate) message_events: bool,
     armed: bool,
@@ -92,6 +93,12 @@ impl Home {
         }
         self.interests.push(Interest { home: self.key, worker, local, count: 0, feed: Feed::Live });
         self.interests.last_mut().expect("just pushed")
+    }
+
+    /// When it may be forgotten if nothing happens; `None` while somebody listens or the log owes an answer.
+    fn forgotten_at(&self) -> Option<Time> {
+        let idle = self.desk.idle_at()?;
+        self.interests.is_empty().then(|| idle.max(self.last_used.after(limits::CHANNEL_LINGER)))
     }
 
     /// Whether everything after `reached` will follow in the worker's queue; makes a worker Live that has caught up.
@@ -195,6 +202,7 @@ impl Worker {
     }
 
     fn handle_attach(&mut self, key: SlotKey, attach: Attach) {
+        self.trim_home(key);
         let Some(home) = self.home_mut(key) else { return };
         let window = home.ring.window(&attach.start);
         let was_vacant = home.connections() == 0;
@@ -223,10 +231,10 @@ impl Worker {
     }
 
     pub(crate) fn handle_pull(&mut self, pull: Pull) {
-        let (now, records_max) = (self.now.time, self.options.bounds.page_records);
+        let records_max = self.options.bounds.page_records;
+        self.trim_home(pull.home);
         let (page, live) = match self.home_mut(pull.home) {
             Some(home) => {
-                home.ring.trim(now);
                 let page = home.ring.page(pull.next, records_max);
                 let reached = page.records.last().and_then(|record| record.offset);
                 let reached = reached.or(page.missing.map(|(_, last)| last)).unwrap_or(pull.next - 1);
@@ -247,6 +255,7 @@ impl Worker {
         local: SlotKey,
         count: u32,
     ) {
+        let now = self.now.time;
         let key = home.or_else(|| channel.and_then(|channel| self.home_index.get(&*channel).copied()));
         let Some(home) = key.and_then(|key| self.home_mut(key)) else { return };
         let before = home.connections();
@@ -255,12 +264,16 @@ impl Worker {
         if count == 0 && home.channel.audience != Audience::Everyone {
             home.interests.swap_remove(index);
         }
+        if home.interests.is_empty() {
+            // Whoever left may resume.
+            home.last_used = now;
+        }
         let after = home.connections();
         let (key, channel) = (home.key, home.channel.clone());
         if before > 0 && after == 0 {
             self.occupancy(Lifecycle::ChannelVacated { channel });
-            self.arm_home(key);
         }
+        self.arm_home(key);
     }
 
     fn occupancy(&mut self, event: Lifecycle) {
@@ -289,39 +302,40 @@ impl Worker {
         }
     }
 
+    /// Drops what is too old, and keeps the books. Returns when the oldest record that is left will be.
+    fn trim_home(&mut self, key: SlotKey) -> Option<Time> {
+        let now = self.now.time;
+        let home = self.home_mut(key)?;
+        let before = home.ring.bytes();
+        let ages = home.ring.trim(now);
+        let freed = before - home.ring.bytes();
+        self.history_bytes -= freed;
+        ages
+    }
+
     /// Wakes a home when its oldest record has aged, or when it may be forgotten.
     pub(crate) fn arm_home(&mut self, key: SlotKey) {
         let now = self.now.time;
+        let ages = self.trim_home(key);
         let Some(home) = self.home_mut(key) else { return };
-        let ages = home.ring.trim(now);
-        let forgets = home.interests.is_empty().then(|| home.last_used.after(limits::CHANNEL_LINGER));
-        let next = match (ages, forgets) {
-            (Some(ages), Some(forgets)) => ages.min(forgets.max(now)),
-            (Some(at), None) | (None, Some(at)) => at.max(now),
-            (None, None) => return,
-        };
+        // With history it is not forgotten, so that it need not be looked at before.
+        let Some(next) = ages.or_else(|| home.forgotten_at()) else { return };
         if !mem::replace(&mut home.armed, true) {
-            self.wheel.arm(Timer::Channel(key), next, now);
+            self.wheel.arm(Timer::Channel(key), next.max(now), now);
         }
     }
 
     pub(crate) fn handle_home_deadline(&mut self, key: SlotKey) {
         let now = self.now.time;
+        let keeps = self.trim_home(key).is_some();
         let Some(home) = self.home_mut(key) else { return };
         home.armed = false;
-        let before = home.ring.bytes();
-        home.ring.trim(now);
-        let freed = before - home.ring.bytes();
-        let over = home.last_used.after(limits::CHANNEL_LINGER) <= now;
-        let forgotten = home.interests.is_empty() && home.ring.len() == 0 && over && home.desk.is_idle(now);
-        self.history_bytes -= freed;
-        if forgotten {
-            if let Some(HomeState::Ready(home)) = self.homes.remove(key) {
-                self.home_index.remove(&home.channel);
-                self.peers.outputs.push_back(Output::ForgetLog { channel: home.channel });
-            }
-        } else {
-            self.arm_home(key);
+        if keeps || home.forgotten_at().is_none_or(|at| at > now) {
+            return self.arm_home(key);
+        }
+        if let Some(HomeState::Ready(home)) = self.homes.remove(key) {
+            self.home_index.remove(&home.channel);
+            self.peers.outputs.push_back(Output::ForgetLog { channel: home.channel });
         }
     }
 

@@ -35,6 +35,13 @@ pub(crate) struct Plan {
     pub(crate) options: Options,
 }
 
+impl Plan {
+    /// A steady node with default options.
+    pub(crate) fn steady(workers: usize) -> Self {
+        Self { workers, seed: 0, steady: true, late_log: false, options: Options::default() }
+    }
+}
+
 /// Who waits for the answer to a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {

@@ -13,7 +13,7 @@
 //! ada stops / ada reads / ada reads 3       its pace; `ada takes 2` = frames that fit into its socket
 //! api > disconnect ada    api < found       a call and its answer
 //! app < 1 connected ada WebSocket           lifecycle events; once one is named, all must be
-//! pass 30s    freeze 20s    drain
+//! pass 30s    freeze 20s    drain    wakes 3 = workers have woken at most so often since the last time this was asked
 //! ```
 //!
 //! After every line the node comes to rest. At the end everything read must have been named; then all connections end, time
@@ -217,6 +217,10 @@ impl Theatre {
         let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         match (who, verb) {
             ("pass", time) => self.node.pass(duration(time)),
+            ("wakes", most) => {
+                let wakes = std::mem::take(&mut self.node.wakes);
+                assert!(wakes <= most.parse().expect("a number"), "{wakes} wakes; {}", self.at);
+            }
             ("freeze", time) => self.node.freeze(duration(time)),
             ("drain", _) => (0..self.node.workers.len()).for_each(|worker| self.node.handle(worker, Input::Drain)),
             (name, "opens") => self.open(name, rest),

@@ -98,6 +98,20 @@ fn sessions_with_and_without_a_position_are_counted_alike() {
     );
 }
 
+/// A message to a user without a connection opened a home that was never freed: its only listener came and went meanwhile.
+#[test]
+fn the_home_of_a_user_who_was_there_for_a_moment_is_freed() {
+    check(
+        "
+        bo opens connect
+        bo < connected
+        ada opens home connect
+        ada < connected
+        ada drops & bo > publish user:ada hi ephemeral
+        ",
+    );
+}
+
 #[test]
 fn this_user_in_that_channel() {
     check(
