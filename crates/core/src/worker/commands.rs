@@ -76,8 +76,10 @@ impl Worker {
 
     pub(crate) fn handle_identified(&mut self, key: ConnectionKey, identity: Result<Box<Identity>, Box<Rejection>>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let Phase::Asking(asking) = std::mem::replace(&mut session.phase, Phase::Waiting) else { return };
-        let (connect, reply) = *asking;
+        // It may have ended while the authenticator was thinking.
+        let Phase::Asking(asking) = &mut session.phase else { return };
+        let (connect, reply) = (std::mem::take(&mut asking.0), asking.1);
+        session.phase = Phase::Waiting;
         match identity {
             Ok(identity) => {
                 session.profile.identity = *identity;
@@ -99,6 +101,9 @@ impl Worker {
         }
         let now = self.now.time;
         let Some(session) = self.sessions.get_mut(key) else { return };
+        if matches!(session.phase, Phase::Closing) {
+            return;
+        }
         let profile = &mut session.profile;
         if now.since(profile.strikes_since) > limits::STRIKE_WINDOW {
             profile.strikes = 0;
@@ -125,9 +130,12 @@ impl Worker {
         }
     }
 
-    /// Puts a frame into a session's outbox.
+    /// Puts a frame into a session's outbox, unless the last word has been said.
     pub(crate) fn send(&mut self, key: ConnectionKey, event: Event) {
         let Some(session) = self.sessions.get_mut(key) else { return };
+        if matches!(session.phase, Phase::Closing) {
+            return;
+        }
         session.outbox.push(Frame::new(event), &mut self.pool);
         self.queue_write(key.slot);
     }

@@ -71,11 +71,13 @@ impl Worker {
             return;
         }
         self.detach(key, DisconnectReason::Server(close));
+        self.send(key, Event::Goaway { close, reason });
         let session = self.sessions.at_mut(key.slot);
         session.phase = Phase::Closing;
         session.deadline = self.now.time.after(limits::CLOSE_DEADLINE);
         self.arm_session(key);
-        self.send(key, Event::Goaway { close, reason });
+        // While it was connecting nothing could be written.
+        self.queue_write(key.slot);
         self.peers.outputs.push_back(Output::Close { connection: key, close });
     }
 

@@ -124,6 +124,24 @@ fn a_connection_to_a_worker_that_idled_has_its_deadlines() {
     );
 }
 
+/// An answer of the authenticator to a connection that was already closing made it wait for `connect` again.
+#[test]
+fn an_identity_that_comes_too_late_changes_nothing() {
+    check(
+        "
+        node steady
+        ada opens unknown
+        ada takes 0
+        api > disconnect ada & ada > connect #1 token=ada
+        api < found
+        pass 6s
+        api > connection ada
+        api < nobody
+        app < -
+        ",
+    );
+}
+
 #[test]
 fn ten_malformed_frames_in_ten_seconds_end_it() {
     check(
@@ -151,6 +169,48 @@ fn ten_malformed_frames_in_ten_seconds_end_it() {
         ada > nonsense
         ada < error BadRequest op
         ada < goaway Protocol
+        ",
+    );
+}
+
+/// Counting went on while the connection was closing, and an eight-bit counter overflowed.
+#[test]
+fn a_closing_connection_is_told_nothing_more() {
+    let flood = "ada > nonsense & ".repeat(300);
+    check(&format!(
+        "
+        ada opens connect
+        ada < connected
+        ada takes 0
+        {flood}ada > ping
+        ada takes 99
+        ada reads
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < error BadRequest op
+        ada < goaway Protocol
+        "
+    ));
+}
+
+/// Answers of homes that came after the last word followed it into the stream.
+#[test]
+fn goaway_is_the_last_frame() {
+    check(
+        "
+        node steady
+        ada opens connect news
+        ada < connected [news 0..0]
+        ada > subscribe #1 chat & ada > publish #2 news hi & ada > subscribe #3 news & ada > close #4
+        ada < ok #4
+        ada < goaway Normal
         ",
     );
 }
