@@ -110,18 +110,10 @@ impl Worker {
             let everyone = self.everyone.slot;
             self.locals.at_mut(everyone).listeners -= 1;
             self.mark_dirty(everyone);
-            let was_open = matches!(self.sessions.at_mut(key.slot).phase, Phase::Open);
             for subscription in subscriptions {
                 self.drop_subscription(key, subscription);
             }
-            if was_open {
-                self.tell(key, |connection, sequence, user| Lifecycle::Disconnected {
-                    connection,
-                    sequence,
-                    user,
-                    reason,
-                });
-            }
+            self.tell(key, |connection, sequence, user| Lifecycle::Disconnected { connection, sequence, user, reason });
         }
     }
 

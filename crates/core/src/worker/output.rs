@@ -81,7 +81,7 @@ pub enum Output {
 /// What happened to connections and channels, for the application.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Lifecycle {
-    /// A session began.
+    /// A session began: it is known who it is, and its first subscriptions are under way.
     Connected {
         /// Its connection.
         connection: ConnectionId,

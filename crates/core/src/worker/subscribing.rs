@@ -1,6 +1,7 @@
 //! Subscribing and connecting: how a session comes to listen.
 
 use super::Worker;
+use super::audience::Local;
 use super::output::{Lifecycle, Output};
 use super::peers::{AttachFor, Attached};
 use crate::command::{Connect, Listen, Ref, Subscribe};
@@ -10,32 +11,36 @@ use crate::id::{Audience, ChannelKey, ChannelName, ConnectionKey, SlotKey};
 use crate::position::{Gap, Offset, Position, Start};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::session::{Connecting, Link, Phase, Provider, Reply, Subscription};
+use crate::slab::Slab;
 
 /// Which subscription of the list; `$all` and `$user` have none and are not answered.
 type Index = Option<u32>;
 
 impl Worker {
-    /// Begins the session's subscriptions; `connected` follows when all are answered.
+    /// Begins the session and its subscriptions; `connected` follows when all are answered.
     pub(crate) fn begin(&mut self, key: ConnectionKey, connect: Connect, reference: Option<Ref>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.pings = connect.pings;
         session.profile.meta = connect.meta;
-        let sse = session.profile.client.provider == Provider::Sse;
+        let provider = session.profile.client.provider;
         let user = session.profile.identity.user.clone();
         let outcomes = vec![None; connect.subscriptions.len()];
         // Exactly what most sessions ever have: theirs, `$user`, and on SSE `$all`.
         let implicit = usize::from(user.is_some()) + usize::from(sse);
         session.subscriptions.reserve_exact(connect.subscriptions.len() + implicit);
         session.phase = Phase::Connecting(Box::new(Connecting { reference, outcomes, pending: 1 }));
+        self.figures.connected += 1;
+        self.tell(key, |connection, sequence, user| Lifecycle::Connected { connection, sequence, user, provider });
         let (mut everyone, mut own) = (None, None);
         for (index, subscribe) in connect.subscriptions.into_iter().enumerate() {
             match subscribe.listen {
-                Listen::Everyone => everyone = Some((Some(index as u32), subscribe.start)),
-                Listen::OwnUser => own = Some((Some(index as u32), subscribe.start)),
+                Listen::Everyone if everyone.is_none() => everyone = Some((Some(index as u32), subscribe.start)),
+                Listen::OwnUser if own.is_none() => own = Some((Some(index as u32), subscribe.start)),
+                Listen::Everyone | Listen::OwnUser => self.note_repeated(key, index as u32, None),
                 Listen::Named(_) => self.begin_named(key, index as u32, subscribe),
             }
         }
-        self.begin_everyone(key, everyone, sse);
+        self.begin_everyone(key, everyone, provider == Provider::Sse);
         match (user, own) {
             (Some(user), own) => {
                 let app = self.app_of(key);
@@ -62,14 +67,15 @@ impl Worker {
                 let channel = ChannelKey::named(self.app_of(key), name);
                 self.begin_attach(key, &channel, Some(index), subscribe.start);
             }
-            Ok(Some(_)) => {
-                let message = "is listed more than once";
-                let channel = ChannelKey::named(self.app_of(key), name);
-                let rejection = Rejection { kind: RejectionKind::Conflict, ..Rejection::field("channel", message) };
-                self.note_outcome(key, Some(index), Some(Err(rejection.on(channel))));
-            }
+            Ok(Some(_)) => self.note_repeated(key, index, Some(ChannelKey::named(self.app_of(key), name))),
             Err(rejection) => self.note_outcome(key, Some(index), Some(Err(rejection))),
         }
+    }
+
+    fn note_repeated(&mut self, key: ConnectionKey, index: u32, channel: Option<ChannelKey>) {
+        let message = "is listed more than once";
+        let rejection = Rejection { kind: RejectionKind::Conflict, channel, ..Rejection::field("channel", message) };
+        self.note_outcome(key, Some(index), Some(Err(rejection)));
     }
 
     fn begin_everyone(&mut self, key: ConnectionKey, asked: Option<(Index, Start)>, sse: bool) {
@@ -245,20 +251,23 @@ impl Worker {
             AttachFor::Subscribe { connection, reply, nonce } => {
                 if self.is_pending(connection, attached.local, nonce) {
                     self.answer_subscribe(connection, reply, &attached);
-                    self.start_subscription(connection, &attached);
-                } else if let Some(session) = self.sessions.get_mut(connection) {
-                    session.in_flight -= 1;
-                    let rejection = Rejection::new(RejectionKind::Conflict, "was unsubscribed before it began");
-                    self.reject(connection, reply, rejection);
+                    return self.start_subscription(connection, &attached);
                 }
+                if let Some(session) = self.sessions.get_mut(connection) {
+                    session.in_flight -= 1;
+                }
+                self.reject(connection, reply, given_up(&attached, &self.locals));
             }
             AttachFor::Connect { connection, index, nonce } => {
                 if self.is_pending(connection, attached.local, nonce) {
                     let outcome = index.map(|_| Ok(self.subscribed(connection, &attached)));
                     self.start_subscription(connection, &attached);
                     self.note_outcome(connection, index, outcome);
-                    self.note_answer(connection);
+                } else {
+                    let rejection = given_up(&attached, &self.locals);
+                    self.note_outcome(connection, index, Some(Err(rejection)));
                 }
+                self.note_answer(connection);
             }
         }
     }
@@ -373,12 +382,9 @@ impl Worker {
         let moves = sse.then_some((self.everyone, 0));
         let frame = Frame::moving(Event::Connected(Box::new(connected)), 512, moves);
         session.outbox.push_first(frame, &mut self.pool);
-        let provider = session.profile.client.provider;
         self.arm_session(key);
         self.queue_write(key.slot);
         self.schedule_pull(key.slot);
-        self.figures.connected += 1;
-        self.tell(key, |connection, sequence, user| Lifecycle::Connected { connection, sequence, user, provider });
     }
 
     /// Tells the application something about a connection.
@@ -393,4 +399,10 @@ impl Worker {
         let event = event(connection, session.profile.sequence, session.profile.identity.user.clone());
         self.peers.outputs.push_back(Output::Lifecycle(event));
     }
+}
+
+/// The answer to a `subscribe` that an `unsubscribe` (or the end of its connection) has overtaken.
+fn given_up(attached: &Attached, locals: &Slab<Local>) -> Rejection {
+    let channel = locals.at(attached.local.slot).channel.clone();
+    Rejection::new(RejectionKind::Conflict, "was unsubscribed before it began").on(channel)
 }

@@ -184,9 +184,9 @@ impl Node {
             }
             Output::ForgetLog { channel } => self.log.forget(&channel),
             Output::Ask { connection, token } => {
-                let identity = identify(&token).map(Box::new).ok_or_else(|| {
-                    Box::new(Rejection::new(RejectionKind::Unauthenticated, "is no token"))
-                });
+                let identity = identify(&token)
+                    .map(Box::new)
+                    .ok_or_else(|| Box::new(Rejection::new(RejectionKind::Unauthenticated, "is no token")));
                 self.front[worker].push_back(Input::Identified { connection, identity });
             }
             Output::Close { connection, close } => {

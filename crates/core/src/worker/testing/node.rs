@@ -326,7 +326,8 @@ impl Node {
     /// Adds to the digest, and to the recent observations.
     pub(super) fn observe(&mut self, who: &str, what: &str) {
         let bytes = who.bytes().chain([0]).chain(what.bytes()).chain(self.now.time.as_ms().to_le_bytes());
-        self.digest = bytes.fold(self.digest, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        self.digest =
+            bytes.fold(self.digest, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         if option_env!("REALTIME_TRACE").is_some() {
             self.recent.push_back(format!("{:>8} {who}: {what}", self.now.time.as_ms()));
             if self.recent.len() > 300 {

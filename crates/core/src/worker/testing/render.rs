@@ -154,7 +154,9 @@ pub(crate) fn lifecycle(event: &Lifecycle) -> String {
         Lifecycle::Disconnected { sequence, user: who, reason, .. } => {
             let reason = match reason {
                 DisconnectReason::Server(close) => format!("{close:?}"),
-                DisconnectReason::Closed | DisconnectReason::Lost | DisconnectReason::Violation => format!("{reason:?}"),
+                DisconnectReason::Closed | DisconnectReason::Lost | DisconnectReason::Violation => {
+                    format!("{reason:?}")
+                }
             };
             format!("{sequence} disconnected {} {reason}", user(who.as_ref()))
         }

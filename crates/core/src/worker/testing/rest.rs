@@ -46,7 +46,8 @@ impl Node {
                     let peer = usize::from(interest.worker.0);
                     if interest.count > 0 {
                         assert_eq!(interest.feed, Feed::Live, "{name}: nobody would tell worker {peer} more");
-                        let local = self.workers[peer].locals.get(interest.local).expect("whoever listens has an entry");
+                        let local =
+                            self.workers[peer].locals.get(interest.local).expect("whoever listens has an entry");
                         assert_eq!(local.head, home.ring.head(), "{name}: worker {peer} knows the head");
                         told.insert((home.channel.clone(), peer), (interest.local, interest.count));
                     } else {
@@ -56,9 +57,8 @@ impl Node {
             }
         }
         // A user's connections at their home listen without having told, until there is a home.
-        let homed = |(channel, _): &(ChannelKey, usize)| {
-            self.workers[self.home_of(channel)].home_index.contains_key(channel)
-        };
+        let homed =
+            |(channel, _): &(ChannelKey, usize)| self.workers[self.home_of(channel)].home_index.contains_key(channel);
         let listening: BTreeMap<_, _> =
             counts.iter().filter(|(key, _)| homed(key)).map(|(key, it)| (key.clone(), *it)).collect();
         assert_eq!(told, listening, "homes know who listens where, and how many");
@@ -171,7 +171,10 @@ fn check_worker(worker: &Worker, index: usize) {
         for (place, slot) in local.audience.iter().enumerate() {
             let session = worker.sessions.iter_from(*slot).next().expect("a listener lives");
             assert!(
-                session.subscriptions.iter().any(|it| it.local == key.slot && it.link == Link::Live { index: place as u32 }),
+                session
+                    .subscriptions
+                    .iter()
+                    .any(|it| it.local == key.slot && it.link == Link::Live { index: place as u32 }),
                 "worker {index}: {name}: place {place} knows its listener"
             );
         }

@@ -14,6 +14,17 @@ fn connected_is_the_first_frame_and_names_every_subscription() {
 }
 
 #[test]
+fn everyone_and_user_are_listed_once() {
+    check(
+        "
+        ada opens
+        ada > connect #1 $all@0 $all@0 $user@0 $user@0
+        ada < connected #1 [$all 0..0 recovered] [Conflict channel] [$user:ada 0..0 recovered] [Conflict channel]
+        ",
+    );
+}
+
+#[test]
 fn a_url_connects_by_itself_and_once() {
     check(
         "
@@ -216,6 +227,22 @@ fn goaway_is_the_last_frame() {
 }
 
 #[test]
+fn close_before_connected_says_goodbye_only() {
+    check(
+        "
+        node steady
+        ada opens
+        ada > connect #1 news & ada > close #2
+        ada < ok #2
+        ada < goaway Normal
+        app < 1 connected ada WebSocket
+        app < 2 disconnected ada Normal
+        app <* occupied news | vacated news
+        ",
+    );
+}
+
+#[test]
 fn a_client_that_does_not_read_the_last_word_is_cut_off() {
     check(
         "
@@ -247,6 +274,35 @@ fn a_drain_tells_everybody() {
         ada < goaway Drain
         bo < goaway Drain
         eve < goaway Drain
+        ",
+    );
+}
+
+/// An unsubscribe between `connect` and its answer left the session connecting for ever.
+#[test]
+fn a_channel_given_up_while_connecting_does_not_hold_the_session_up() {
+    check(
+        "
+        node steady
+        ada opens
+        ada > connect #1 a b & ada > unsubscribe #2 a & ada > ping #3
+        ada < connected #1 [Conflict a] [b 0..0]
+        ada < unsubscribed #2 a
+        ada < pong #3
+        ",
+    );
+}
+
+#[test]
+fn a_connection_that_drops_while_connecting_leaves_nothing() {
+    check(
+        "
+        node steady
+        ada opens
+        ada > connect #1 a b c & ada drops
+        app < 1 connected ada WebSocket
+        app < 2 disconnected ada Lost
+        app <* occupied a | vacated a | occupied b | vacated b | occupied c | vacated c
         ",
     );
 }

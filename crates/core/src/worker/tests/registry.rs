@@ -108,6 +108,38 @@ fn the_application_subscribes_a_connection_which_is_told() {
 }
 
 #[test]
+fn the_application_is_told_in_order_per_connection() {
+    check(
+        "
+        node workers=1
+        ada opens connect news
+        ada < connected [news 0..0]
+        app < 1 connected ada WebSocket
+        app < occupied news
+        app < 2 added ada news
+        ada > subscribe #1 chat
+        ada < subscribed #1 chat 0..0
+        app < occupied chat
+        app < 3 added ada chat
+        bo opens sse connect news
+        bo < connected [news 0..0]
+        app < 1 connected bo Sse
+        app < 2 added bo news
+        ada > unsubscribe news
+        app < 4 removed ada news
+        bo leaves
+        app < 3 removed bo news
+        app < 4 disconnected bo Closed
+        app < vacated news
+        ada violates
+        app < 5 removed ada chat
+        app < 6 disconnected ada Violation
+        app < vacated chat
+        ",
+    );
+}
+
+#[test]
 fn messages_of_a_channel_whose_rule_says_so_are_events() {
     check(
         "

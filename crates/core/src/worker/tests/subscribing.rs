@@ -129,7 +129,7 @@ fn an_unsubscribe_right_behind_wins() {
         ada < connected
         ada > subscribe #1 news & ada > unsubscribe #2 news
         ada < unsubscribed #2 news
-        ada < error #1 Conflict
+        ada < error #1 Conflict news
         ada > publish #3 news hi
         ada < ok #3 at 1 to 0
         ",
@@ -145,7 +145,7 @@ fn the_last_of_several_changes_counts() {
         ada < connected
         ada > subscribe #1 news & ada > unsubscribe #2 news & ada > subscribe #3 news@0
         ada < unsubscribed #2 news
-        ada < error #1 Conflict
+        ada < error #1 Conflict news
         ada < subscribed #3 news 0..0 recovered
         ada > publish #4 news hi
         ada < news 1 hi
@@ -170,6 +170,24 @@ fn who_leaves_while_another_comes_is_not_counted() {
         bo > publish #2 news hi
         bo < news 1 hi
         bo < ok #2 at 1 to 1
+        ",
+    );
+}
+
+/// A POST that subscribes had no answer when its stream ended before the home's.
+#[test]
+fn a_call_is_answered_even_if_its_connection_is_gone() {
+    check(
+        "
+        node steady
+        ada opens sse connect
+        ada < connected
+        ada > subscribe #1 news & ada drops
+        ada < error #1 Conflict news
+        bo opens connect
+        bo < connected
+        bo drops & api > subscribe bo news
+        api < not found
         ",
     );
 }
