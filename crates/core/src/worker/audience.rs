@@ -33,8 +33,10 @@ pub(crate) struct Local {
     /// The home's name for it, once known.
     pub(crate) home: Option<SlotKey>,
     pub(crate) epoch: Option<Epoch>,
-    /// The newest offset that came through the queue.
+    /// The newest offset that came through the queue: a Live listener has everything up to here.
     pub(crate) head: Offset,
+    /// The home has said that something is missing, and nobody has caught up since: nothing comes through the queue.
+    pub(crate) behind: bool,
     /// The Live ones: slots of sessions. Unused for `$all`, where the table of sessions is the list.
     pub(crate) audience: Audience,
     /// Subscriptions of any kind.
@@ -82,6 +84,7 @@ impl Worker {
             epoch: None,
             head: 0,
             audience: Audience::new(),
+            behind: false,
             listeners: 0,
             attaching: 0,
             dirty: false,
@@ -201,7 +204,8 @@ impl Worker {
 
     /// The home could not send everything: every Live listener here has missed something.
     pub(crate) fn handle_behind(&mut self, key: SlotKey) {
-        let Some(local) = self.locals.get(key) else { return };
+        let Some(local) = self.locals.get_mut(key) else { return };
+        local.behind = true;
         let after = local.head;
         self.start_walk(key, Step::FallBehind { after });
         // Notices name several channels, so each one is finished before the next.

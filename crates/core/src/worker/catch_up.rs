@@ -46,8 +46,13 @@ impl Worker {
     /// A page has come.
     pub(crate) fn handle_pulled(&mut self, pulled: Pulled) {
         let (local, slot) = (pulled.local, pulled.connection.slot);
+        let Some(entry) = self.locals.get_mut(local) else { return };
+        if pulled.live {
+            // The home sends what follows, whether or not this session still wants it.
+            entry.behind = false;
+            entry.head = entry.head.max(pulled.reached);
+        }
         let Some(session) = self.sessions.get_mut(pulled.connection) else { return };
-        let Some(entry) = self.locals.get(local) else { return };
         let (channel, epoch) = (entry.channel.clone(), entry.epoch.clone());
         let Some(index) = session.subscriptions.iter().position(|it| it.local == local.slot) else { return };
         let subscription = &mut session.subscriptions[index];

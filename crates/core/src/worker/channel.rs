@@ -8,7 +8,7 @@ use super::Worker;
 use super::call::ChannelInfo;
 use super::output::{Lifecycle, Output};
 use super::peers::{Attach, AttachFor, Attached, Peer, Pull, Pulled};
-use crate::history::Ring;
+use crate::history::{Page, Ring};
 use crate::id::{Audience, ChannelKey, SlotKey, WorkerId};
 use crate::limits;
 use crate::position::{Epoch, Offset};
@@ -233,17 +233,15 @@ impl Worker {
     pub(crate) fn handle_pull(&mut self, pull: Pull) {
         let records_max = self.options.bounds.page_records;
         self.trim_home(pull.home);
-        let (page, live) = match self.home_mut(pull.home) {
-            Some(home) => {
-                let page = home.ring.page(pull.next, records_max);
-                let reached = page.records.last().and_then(|record| record.offset);
-                let reached = reached.or(page.missing.map(|(_, last)| last)).unwrap_or(pull.next - 1);
-                let live = home.joins(pull.worker, reached);
-                (page, live)
-            }
-            None => Default::default(),
-        };
-        let pulled = Pulled { connection: pull.connection, local: pull.local, from: pull.next, page, live };
+        let mut page = Page::default();
+        let (mut reached, mut live) = (pull.next - 1, false);
+        if let Some(home) = self.home_mut(pull.home) {
+            page = home.ring.page(pull.next, records_max);
+            reached = page.missing.map_or(reached, |(_, last)| last);
+            reached = page.records.last().and_then(|record| record.offset).unwrap_or(reached);
+            live = home.joins(pull.worker, reached);
+        }
+        let pulled = Pulled { connection: pull.connection, local: pull.local, from: pull.next, page, reached, live };
         self.peers.answer(pull.worker, Peer::Pulled(Box::new(pulled)));
     }
 

@@ -121,6 +121,8 @@ pub(crate) struct Pulled {
     /// The offset that was asked for: a page for an earlier subscription is not taken for the present one's.
     pub(crate) from: Offset,
     pub(crate) page: Page,
+    /// The last offset of the page; the one before `from` if it is empty.
+    pub(crate) reached: Offset,
     /// Every record after this page follows in this queue.
     pub(crate) live: bool,
 }

@@ -82,7 +82,10 @@ impl Worker {
         let everyone = self.everyone;
         self.mark_dirty(everyone.slot);
         self.locals.at_mut(everyone.slot).listeners += 1;
-        let head = self.locals.at(everyone.slot).head;
+        let entry = self.locals.at(everyone.slot);
+        let head = entry.head;
+        // While nothing comes through the queue, the home has to be asked even for what follows.
+        let asked = asked.or(entry.behind.then_some((None, Start::Now)));
         if let Some((index, start)) = asked {
             self.begin_attach(key, &ChannelKey::everyone(Default::default()), index, start);
             // Counted above already, as for every session.
@@ -100,7 +103,8 @@ impl Worker {
     fn begin_own(&mut self, key: ConnectionKey, channel: &ChannelKey, asked: Option<(Index, Start)>) {
         let at_home = self.home_worker(channel.fingerprint()) == self.id;
         let (index, start) = asked.unwrap_or((None, Start::Now));
-        if !at_home || start != Start::Now {
+        let behind = self.local_index.get(channel).is_some_and(|local| self.locals.at(local.slot).behind);
+        if !at_home || behind || start != Start::Now {
             self.begin_attach(key, channel, index, start);
             return;
         }
@@ -240,23 +244,22 @@ impl Worker {
         } else {
             local.head = local.head.max(if attached.live { attached.head } else { 0 });
         }
+        local.behind &= !attached.live;
         if local.attaching == 0 && (std::mem::take(&mut local.owed) || local.listeners == 0) {
             self.mark_dirty(attached.local.slot);
         }
         match attached.asker {
             AttachFor::Everyone => self.mark_dirty(attached.local.slot),
-            AttachFor::Repeat { connection, reply } => {
-                self.answer_subscribe(connection, reply, &attached);
-            }
+            AttachFor::Repeat { connection, reply } => match self.position_of(connection, attached.local) {
+                Some(position) => self.answer_subscribe(connection, reply, &Attached { position, ..attached }),
+                None => self.refuse_subscribe(connection, reply, &attached),
+            },
             AttachFor::Subscribe { connection, reply, nonce } => {
                 if self.is_pending(connection, attached.local, nonce) {
                     self.answer_subscribe(connection, reply, &attached);
                     return self.start_subscription(connection, &attached);
                 }
-                if let Some(session) = self.sessions.get_mut(connection) {
-                    session.in_flight -= 1;
-                }
-                self.reject(connection, reply, given_up(&attached, &self.locals));
+                self.refuse_subscribe(connection, reply, &attached);
             }
             AttachFor::Connect { connection, index, nonce } => {
                 if self.is_pending(connection, attached.local, nonce) {
@@ -279,6 +282,16 @@ impl Worker {
             .is_some_and(|session| session.subscriptions.iter().any(|it| it.local == local.slot && it.link == link))
     }
 
+    /// What a subscription that has begun has come to.
+    fn position_of(&self, key: ConnectionKey, local: SlotKey) -> Option<Offset> {
+        let subscription = self.sessions.get(key)?.subscriptions.iter().find(|it| it.local == local.slot)?;
+        match subscription.link {
+            Link::Pending { .. } => None,
+            Link::Live { .. } => Some(self.locals.at(local.slot).head),
+            Link::Behind { next, .. } => Some(next - 1),
+        }
+    }
+
     fn subscribed(&self, key: ConnectionKey, attached: &Attached) -> Subscribed {
         let position = Position { epoch: attached.epoch.clone(), offset: attached.position };
         Subscribed {
@@ -296,6 +309,13 @@ impl Worker {
             session.in_flight -= 1;
         }
         self.respond(key, reply, Event::Subscribed { reference: reply.reference(), subscribed });
+    }
+
+    fn refuse_subscribe(&mut self, key: ConnectionKey, reply: Reply, attached: &Attached) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.in_flight -= 1;
+        }
+        self.reject(key, reply, given_up(attached, &self.locals));
     }
 
     /// The subscription begins: what is lost is told, the rest is pulled or flows.

@@ -120,3 +120,81 @@ fn several_channels_of_a_slow_reader_take_turns() {
         ",
     );
 }
+
+#[test]
+fn a_full_queue_between_workers_is_caught_up_from_history() {
+    check(
+        "
+        node deliveries=2 page=2
+        ada opens connect news
+        bo opens connect news
+        ada < connected [news 0..0]
+        bo < connected [news 0..0]
+        api > publish news a & api > publish news b & api > publish news c & api > publish news d & api > publish news e
+        ada < news 1 a
+        ada < news 2 b
+        ada < news 3 c
+        ada < news 4 d
+        ada < news 5 e
+        bo < news 1 a
+        bo < news 2 b
+        bo < news 3 c
+        bo < news 4 d
+        bo < news 5 e
+        api <* at 1 to 2 | at 2 to 2 | at 3 to 2 | at 4 to 2 | at 5 to 2
+        api > publish news f
+        ada < news 6 f
+        bo < news 6 f
+        api < at 6 to 2
+        ",
+    );
+}
+
+/// Who was caught up by a page and fell behind again before the next delivery went back to the delivery before.
+#[test]
+fn falling_behind_twice_brings_nothing_twice() {
+    check(
+        "
+        node deliveries=2 steady
+        ada opens connect news
+        ada < connected [news 0..0]
+        bo opens connect
+        bo < connected
+        bo > publish news a & bo > publish news b & bo > publish news c & bo > publish news d
+        ada < news 1 a
+        ada < news 2 b
+        ada < news 3 c
+        ada < news 4 d
+        bo > publish news x ephemeral & bo > publish news y ephemeral & bo > publish news e
+        ada < news ~ x
+        ada < news ~ y
+        ada < news 5 e
+        ",
+    );
+}
+
+/// Whoever came while everyone else had fallen behind, and none of them read on, was thought to be Live and heard nothing.
+#[test]
+fn who_comes_while_a_queue_was_full_hears_everything() {
+    check(
+        "
+        node deliveries=2 workers=1 steady
+        ada opens home connect
+        ada < connected
+        ada takes 0
+        ada stops
+        api > publish $all a & api > publish $all b & api > publish $all c & api > publish $all d
+        api > publish user:ada a & api > publish user:ada b & api > publish user:ada c & api > publish user:ada d
+        api <* at 1 to 1 | at 2 to 1 | at 3 to 1 | at 4 to 1 | at 1 to 1 | at 2 to 1 | at 3 to 1 | at 4 to 1
+        bo opens home as=ada connect
+        bo < connected
+        api > publish $all e
+        api < at 5 to 2
+        api > publish user:ada f
+        api < at 5 to 2
+        bo < $all 5 e
+        bo < $user:ada 5 f
+        ada drops
+        ",
+    );
+}

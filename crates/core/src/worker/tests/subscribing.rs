@@ -120,6 +120,30 @@ fn a_second_subscribe_says_where_the_first_one_is() {
     );
 }
 
+/// The answer named the head of the home, and a client that believed it would have dropped what was still to come.
+#[test]
+fn a_second_subscribe_does_not_run_ahead_of_a_slow_reader() {
+    check(
+        "
+        node outbox=2 page=2
+        ada opens connect news
+        ada < connected [news 0..0]
+        bo opens connect
+        bo < connected
+        ada takes 0
+        bo > publish news a & bo > publish news b & bo > publish news c & bo > publish news d
+        ada > subscribe #1 news
+        ada takes 9
+        ada reads
+        ada < news 1 a
+        ada < news 2 b
+        ada < subscribed #1 news 2..4
+        ada < news 3 c
+        ada < news 4 d
+        ",
+    );
+}
+
 #[test]
 fn an_unsubscribe_right_behind_wins() {
     check(
@@ -188,6 +212,23 @@ fn a_call_is_answered_even_if_its_connection_is_gone() {
         bo < connected
         bo drops & api > subscribe bo news
         api < not found
+        ",
+    );
+}
+
+/// The answer to the second one came after `unsubscribed`, and the client believed that it listened.
+#[test]
+fn a_repeat_that_was_overtaken_by_unsubscribe_is_refused() {
+    check(
+        "
+        node steady
+        ada opens connect news
+        ada < connected [news 0..0]
+        ada > subscribe #1 news & ada > unsubscribe #2 news
+        ada < unsubscribed #2 news
+        ada < error #1 Conflict news
+        ada > publish #3 news hi
+        ada < ok #3 at 1 to 0
         ",
     );
 }
