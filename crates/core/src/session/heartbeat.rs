@@ -1,6 +1,7 @@
 //! Signs of life, in both directions.
 //!
-//! - WebSocket: a Ping every interval (the first one jittered); no byte within 10 s of it means the peer is gone.
+//! - WebSocket: a Ping every interval (the first one jittered); no byte within 10 s after it has left means the peer is gone. A
+//!   peer that takes nothing for a whole interval while the Ping waits, and says nothing either, is too slow.
 //! - SSE: a comment every interval. No answer exists; a dead peer shows as a failed write (the engine sets a TCP user timeout).
 //! - A worker that was frozen itself does not blame its peers: it gives everyone a new period first.
 
@@ -36,8 +37,21 @@ impl Session {
         self.last_seen = now;
         if self.awaiting_pong {
             self.awaiting_pong = false;
-            self.round_trip_ms = u32::try_from(now.since(self.pinged_at).as_millis()).unwrap_or(u32::MAX);
+            if !self.ping_queued {
+                self.round_trip_ms = u32::try_from(now.since(self.pinged_at).as_millis()).unwrap_or(u32::MAX);
+            }
             self.deadline = self.pinged_at.after(self.heartbeat_interval(options));
+        }
+    }
+
+    /// Notes that the peer took something while a Ping waits, and whether that was among it.
+    pub(crate) fn handle_ping_progress(&mut self, now: Time, left: bool) {
+        self.pinged_at = now;
+        if left {
+            self.ping_queued = false;
+            if self.awaiting_pong {
+                self.deadline = now.after(limits::PONG_DEADLINE);
+            }
         }
     }
 
@@ -52,6 +66,14 @@ impl Session {
             Phase::Closing => Due::Abort,
             Phase::Connecting(_) => self.postpone(now),
             Phase::Open if self.awaiting_pong && excused => self.postpone(now),
+            Phase::Open if self.awaiting_pong && self.ping_queued => {
+                let patience = self.pinged_at.after(self.heartbeat_interval(options).max(limits::PONG_DEADLINE));
+                if now >= patience {
+                    return Due::Close(Close::Slow);
+                }
+                self.deadline = patience;
+                Due::Later
+            }
             Phase::Open if self.awaiting_pong => Due::Close(Close::Silent),
             Phase::Open => {
                 self.pinged_at = now;

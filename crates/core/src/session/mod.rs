@@ -131,8 +131,10 @@ pub(crate) struct Session {
     pub(crate) queued: bool,
     /// Has an entry for `$all` that is not Live, so walks over everyone pass it by.
     pub(crate) everyone_behind: bool,
-    /// A Ping is out and nothing has come since.
+    /// A Ping was sent, or at least queued, and nothing has come since.
     pub(crate) awaiting_pong: bool,
+    /// That Ping still waits in the outbox.
+    pub(crate) ping_queued: bool,
     /// Requests at homes that will be answered into the outbox.
     pub(crate) in_flight: u16,
     pub(crate) subscriptions: Vec<Subscription>,
@@ -142,6 +144,7 @@ pub(crate) struct Session {
     pub(crate) deadline: Time,
     /// When the timer wheel wakes it; earlier wake-ups are left over from deadlines that moved.
     pub(crate) armed: Time,
+    /// When the last Ping left, or (while it waits) when the peer last took something.
     pub(crate) pinged_at: Time,
     pub(crate) round_trip_ms: u32,
     pub(crate) profile: Box<Profile>,

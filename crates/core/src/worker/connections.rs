@@ -42,6 +42,7 @@ impl Worker {
             queued: false,
             everyone_behind: false,
             awaiting_pong: false,
+            ping_queued: false,
             in_flight: 0,
             subscriptions: Vec::new(),
             outbox: Outbox::default(),

@@ -101,6 +101,10 @@ impl Worker {
     pub fn written(&mut self, key: ConnectionKey, count: usize) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.profile.messages_out += count as u64;
+        if session.ping_queued && count > 0 {
+            let left = session.outbox.iter().take(count).any(|frame| Rc::ptr_eq(frame, &self.heartbeat));
+            session.handle_ping_progress(self.now.time, left);
+        }
         session.outbox.consume(count, &mut self.pool);
         if session.outbox.is_empty() && !session.subscriptions.is_empty() {
             let behind = |it: &Subscription| matches!(it.link, Link::Behind { .. });
@@ -126,25 +130,32 @@ impl Worker {
         }
         match session.handle_deadline(now, excused, &self.options) {
             Due::Later => {}
-            Due::Beat => {
-                // With frames waiting already, one more would tell the peer nothing.
-                if session.outbox.is_empty() {
-                    let sse = session.profile.client.provider == Provider::Sse;
-                    let frame = if session.pings || session.dialect == Dialect::SseFrames {
-                        &self.ping
-                    } else {
-                        &self.heartbeat
-                    };
-                    if session.pings && !sse {
-                        session.outbox.push(self.heartbeat.clone(), &mut self.pool);
-                    }
-                    session.outbox.push(frame.clone(), &mut self.pool);
-                    self.queue_write(key.slot);
-                }
-            }
+            Due::Beat => self.beat(key),
             Due::Close(close) => return self.end(key, close, None),
             Due::Abort => return self.peers.outputs.push_back(Output::Abort { connection: key }),
         }
         self.arm_session(key);
+    }
+
+    /// Queues a sign of life. A Ping is queued behind whatever waits, once; a comment only if nothing else waits.
+    fn beat(&mut self, key: ConnectionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        match session.profile.client.provider {
+            Provider::WebSocket if session.ping_queued => return,
+            Provider::WebSocket => {
+                session.ping_queued = true;
+                session.outbox.push(self.heartbeat.clone(), &mut self.pool);
+                if session.pings {
+                    session.outbox.push(self.ping.clone(), &mut self.pool);
+                }
+            }
+            Provider::Sse if !session.outbox.is_empty() => return,
+            Provider::Sse => {
+                let frames = session.pings || session.dialect == Dialect::SseFrames;
+                let frame = if frames { &self.ping } else { &self.heartbeat };
+                session.outbox.push(frame.clone(), &mut self.pool);
+            }
+        }
+        self.queue_write(key.slot);
     }
 }
