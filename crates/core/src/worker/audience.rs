@@ -106,6 +106,10 @@ impl Worker {
 
     /// Sends the homes the counts that changed, and frees entries nobody needs.
     pub(crate) fn settle_dirty(&mut self) {
+        if self.walk.is_some() {
+            // It holds on to the entries of its channels.
+            return;
+        }
         for key in std::mem::take(&mut self.dirty) {
             let Some(local) = self.locals.get_mut(key) else { continue };
             local.dirty = false;

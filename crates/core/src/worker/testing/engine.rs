@@ -57,6 +57,12 @@ impl Node {
         }
     }
 
+    /// Takes one input and nothing more. Returns whether there was one.
+    pub(crate) fn step(&mut self, worker: usize) -> bool {
+        let input = self.next_input(worker);
+        input.map(|input| self.handle(worker, input)).is_some()
+    }
+
     /// The next thing that may be taken now, from any of the sources.
     fn next_input(&mut self, worker: usize) -> Option<Input> {
         let count = self.workers.len();

@@ -6,3 +6,4 @@ mod everyone;
 mod heartbeat;
 mod registry;
 mod subscribing;
+mod walking;

@@ -1,0 +1,147 @@
+//! Walks that pause, and what happens to the audience meanwhile.
+
+use crate::command::{Ack, Command, Publish, Subscribe, Target};
+use crate::frame::Dialect;
+use crate::id::{ChannelName, EventType, UserId};
+use crate::options::Bounds;
+use crate::permissions::{Grants, Identity};
+use crate::position::Start;
+use crate::rejection::Lost;
+use crate::worker::testing::{Node, Plan};
+
+/// A node of one worker whose walks pause after each step, and so many listeners of `news`.
+fn node(listeners: usize) -> Node {
+    let mut plan = Plan::steady(1);
+    plan.options.bounds = Bounds { walk_steps: 1, ..Bounds::default() };
+    let mut node = Node::new(plan);
+    for index in 0..listeners {
+        open(&mut node, &format!("listener {index}"));
+        subscribe(&mut node, index, "news");
+    }
+    node.settle();
+    node
+}
+
+fn open(node: &mut Node, name: &str) -> usize {
+    let identity = Identity { user: UserId::parse(name).ok(), grants: Grants::ALL, ..Identity::default() };
+    node.open(name, 0, Dialect::WebSocketJson, Some(identity), Some(Default::default()))
+}
+
+fn subscribe(node: &mut Node, client: usize, channel: &str) {
+    let listen = crate::command::Listen::Named(ChannelName::parse(channel).unwrap());
+    node.command(client, Command::Subscribe(Subscribe { listen, start: Start::Now }), Some(1));
+}
+
+fn publish(node: &mut Node, client: usize, target: Target) {
+    let publish = Publish {
+        target,
+        event_type: EventType::parse("said").unwrap(),
+        data: "hi".into(),
+        id: None,
+        key: None,
+        meta: None,
+        ephemeral: false,
+        exclude: Vec::new(),
+        ack: Ack::Node,
+    };
+    node.command(client, Command::Publish(Box::new(publish)), Some(2));
+}
+
+fn news() -> Target {
+    Target::Channel(ChannelName::parse("news").unwrap())
+}
+
+/// Takes inputs until a walk pauses.
+fn pause(node: &mut Node) {
+    while !node.workers[0].is_walking() {
+        assert!(node.step(0), "nothing is left and nobody walks");
+    }
+}
+
+fn heard(node: &mut Node, line: &str) -> usize {
+    node.settle();
+    node.clients.iter().filter(|client| client.journal.iter().any(|it| it == line)).count()
+}
+
+/// When all listeners left during a walk, the entry of their channel was freed under it.
+#[test]
+fn an_entry_is_kept_while_a_walk_is_on_it() {
+    let mut node = node(5);
+    publish(&mut node, 0, news());
+    pause(&mut node);
+    (0..5).for_each(|client| node.lose(client, Lost::Dropped));
+    while node.step(0) {}
+    node.workers[0].finish_turn(node.now);
+    let other = open(&mut node, "other");
+    subscribe(&mut node, other, "chat");
+    while node.step(0) {}
+    assert!(node.workers[0].is_walking());
+    assert_eq!(heard(&mut node, "news 1 hi"), 0);
+    node.check_rest();
+}
+
+#[test]
+fn who_leaves_during_a_walk_leaves_a_hole_that_is_closed() {
+    for leavers in [&[0_usize][..], &[4], &[1, 3], &[0, 2, 4], &[1, 2, 3, 4], &[3, 1, 0]] {
+        let mut node = node(5);
+        publish(&mut node, 0, news());
+        pause(&mut node);
+        leavers.iter().for_each(|client| node.lose(*client, Lost::Dropped));
+        while node.step(0) {}
+        assert_eq!(heard(&mut node, "news 1 hi"), 5 - leavers.len(), "{leavers:?} left");
+        node.check_rest();
+        let rest = (0..5).find(|client| !leavers.contains(client)).unwrap();
+        publish(&mut node, rest, news());
+        assert_eq!(heard(&mut node, "news 2 hi"), 5 - leavers.len(), "{leavers:?} left");
+    }
+}
+
+#[test]
+fn who_comes_during_a_walk_hears_the_next_one() {
+    let mut node = node(3);
+    publish(&mut node, 0, news());
+    pause(&mut node);
+    open(&mut node, "late");
+    subscribe(&mut node, 3, "news");
+    while node.step(0) {}
+    assert_eq!(node.clients[3].inputs.len(), 3, "new connections wait");
+    assert_eq!(heard(&mut node, "news 1 hi"), 3);
+    publish(&mut node, 0, news());
+    assert_eq!(heard(&mut node, "news 2 hi"), 4);
+    node.check_rest();
+}
+
+#[test]
+fn a_walk_over_everyone_sees_who_comes_and_goes() {
+    let mut node = node(4);
+    publish(&mut node, 0, Target::Everyone);
+    pause(&mut node);
+    node.lose(3, Lost::Dropped);
+    while node.step(0) {}
+    assert_eq!(heard(&mut node, "$all 1 hi"), 3);
+    node.check_rest();
+}
+
+#[test]
+fn who_falls_behind_during_a_walk_is_caught_up() {
+    let mut plan = Plan::steady(1);
+    plan.options.bounds = Bounds { walk_steps: 1, ..Bounds::default() };
+    plan.options.outbox_records = 1;
+    let mut node = Node::new(plan);
+    for index in 0..4 {
+        open(&mut node, &format!("listener {index}"));
+        subscribe(&mut node, index, "news");
+    }
+    node.settle();
+    for client in [1, 2] {
+        node.clients[client].socket_max = 0;
+    }
+    (0..3).for_each(|_| publish(&mut node, 0, news()));
+    node.settle();
+    for client in [1, 2] {
+        node.clients[client].socket_max = 9;
+        node.read(client, 1);
+    }
+    assert_eq!(heard(&mut node, "news 3 hi"), 4);
+    node.check_rest();
+}
