@@ -26,7 +26,7 @@ impl Worker {
         let user = session.profile.identity.user.clone();
         let outcomes = vec![None; connect.subscriptions.len()];
         // Exactly what most sessions ever have: theirs, `$user`, and on SSE `$all`.
-        let implicit = usize::from(user.is_some()) + usize::from(sse);
+        let implicit = usize::from(user.is_some()) + usize::from(provider == Provider::Sse);
         session.subscriptions.reserve_exact(connect.subscriptions.len() + implicit);
         session.phase = Phase::Connecting(Box::new(Connecting { reference, outcomes, pending: 1 }));
         self.figures.connected += 1;
