@@ -70,12 +70,16 @@ impl Worker {
             .is_some_and(|session| session.outbox.is_congested(&self.options) || session.in_flight >= IN_FLIGHT_MAX)
     }
 
-    /// Notes the positions that the next `count` frames of an SSE connection carry, and returns all it then has.
-    pub fn move_cursor(&mut self, key: ConnectionKey, count: usize, positions: &mut CursorPositions) {
+    /// Notes the positions that the next `count` frames of an SSE connection carry, and fills in all it then has. Returns which
+    /// of the frames moves a position last; `None` if none does.
+    pub fn move_cursor(&mut self, key: ConnectionKey, count: usize, positions: &mut CursorPositions) -> Option<usize> {
         positions.offsets.clear();
-        let Some(session) = self.sessions.get_mut(key) else { return };
+        let session = self.sessions.get_mut(key)?;
         let subscriptions = &mut session.subscriptions;
-        for (local, offset) in session.outbox.iter().take(count).filter_map(|frame| frame.moves()) {
+        let mut last = None;
+        for (index, frame) in session.outbox.iter().take(count).enumerate() {
+            let Some((local, offset)) = frame.moves() else { continue };
+            last = Some(index);
             match subscriptions.iter_mut().find(|it| it.local == local.slot) {
                 Some(subscription) => subscription.written = subscription.written.max(offset),
                 None if local == self.everyone => {
@@ -86,15 +90,19 @@ impl Worker {
                 None => {}
             }
         }
+        last?;
         for subscription in subscriptions.iter().filter(|it| it.written > 0) {
             let local = self.locals.at(subscription.local);
-            if positions.epoch.is_none() {
+            if positions.epoch != local.epoch {
+                if !positions.offsets.is_empty() {
+                    continue;
+                }
+                // The last one's epoch is mostly the right one; taking it again would touch a counter that all workers share.
                 positions.epoch.clone_from(&local.epoch);
             }
-            if positions.epoch == local.epoch {
-                positions.offsets.push((local.fingerprint, subscription.written));
-            }
+            positions.offsets.push((local.fingerprint, subscription.written));
         }
+        last
     }
 
     /// The first `count` frames of a connection have left.

@@ -48,7 +48,14 @@ pub(super) enum Flushed {
 impl Delivery {
     pub(super) fn new(keys: Keys, worker: u8) -> Self {
         let sealer = CursorSealer::new(&keys, worker);
-        Self { keys, sealer, positions: CursorPositions::default(), plain: Vec::new(), cursor: Vec::new(), joined: Vec::new() }
+        Self {
+            keys,
+            sealer,
+            positions: CursorPositions::default(),
+            plain: Vec::new(),
+            cursor: Vec::new(),
+            joined: Vec::new(),
+        }
     }
 
     /// Writes what waits for one connection, once.
@@ -114,9 +121,7 @@ impl Delivery {
 
     /// Seals the positions that the next write brings. Returns the frame after which the cursor stands.
     fn prepare_cursor(&mut self, core: &mut Worker, id: ConnectionId) -> Option<usize> {
-        let frames = core.outbox(id.key).take(BATCH_FRAMES).enumerate();
-        let last = frames.filter(|(_, frame)| frame.moves_position()).map(|(index, _)| index).last()?;
-        core.move_cursor(id.key, last + 1, &mut self.positions);
+        let last = core.move_cursor(id.key, BATCH_FRAMES, &mut self.positions)?;
         self.plain.clear();
         realtime_connector_wire::cursor::encode(&mut self.plain, &self.positions, id);
         self.cursor.clear();
