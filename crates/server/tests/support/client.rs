@@ -1,0 +1,489 @@
+//! A small client for tests and examples: HTTP, WebSocket and Server-Sent Events over a plain socket.
+//!
+//! - It shares nothing with the server but the wire crate's WebSocket codec, in its client role.
+//! - Whatever goes wrong is a panic that says so: a test has nothing better to do with it. Nothing waits longer than
+//!   [`PATIENCE`].
+//! - Include it with `#[path = "support/client.rs"] mod client;`; who uses only a part of it says
+//!   `#[expect(dead_code, reason = "this test uses a part of it")]`.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use realtime_connector_wire::websocket::handshake::{accept_key, client_key};
+use realtime_connector_wire::websocket::{self, Decoder, Limits, Message, Opcode, Role};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How long any answer may take. Generous, because a busy machine is no failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// What a server may send in one message.
+const LIMITS: Limits =
+    Limits { message_bytes_max: 64 * 1024 * 1024, frame_bytes_max: 64 * 1024 * 1024, fragments_max: 1_000_000 };
+
+/// An HTTP answer. The body is whole, unless the answer is a stream that was opened with [`Sse::open`].
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    /// The first header of this name, given in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("a text body")
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {:?}", self.text()))
+    }
+}
+
+/// One request on a connection of its own. A body is sent as JSON.
+pub(crate) async fn http(addr: SocketAddr, method: &str, path: &str, body: Option<&Value>) -> Response {
+    let body = body.map(Value::to_string);
+    let json = body.as_ref().map(|_| ("content-type", "application/json"));
+    request(addr, method, path, json.as_slice(), body.as_deref().unwrap_or_default().as_bytes()).await
+}
+
+/// One request on a connection of its own, with exactly these headers besides `Host`, `Content-Length` and `Connection`.
+pub(crate) async fn request(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Response {
+    let mut wire = Wire::connect(addr).await;
+    let length = body.len().to_string();
+    let fixed = [("content-length", &*length), ("connection", "close")];
+    wire.send_head(addr, method, path, fixed.iter().chain(headers)).await;
+    wire.send(body).await;
+    let (mut response, framing) = wire.receive_head().await;
+    while let Some(bytes) = wire.receive_body(&mut Some(framing)).await {
+        response.body.extend_from_slice(&bytes);
+        if let Framing::Length(length) = framing
+            && response.body.len() >= length
+        {
+            break;
+        }
+    }
+    response
+}
+
+/// How a body ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Framing {
+    Length(usize),
+    Chunked,
+    UntilClose,
+}
+
+/// A socket and what was read from it too early.
+#[derive(Debug)]
+struct Wire {
+    socket: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Wire {
+    async fn connect(addr: SocketAddr) -> Self {
+        let socket = within("connecting", TcpStream::connect(addr)).await.expect("the server accepts");
+        socket.set_nodelay(true).expect("a TCP socket");
+        Self { socket, unread: Vec::new() }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        within("sending", self.socket.write_all(bytes)).await.expect("the server reads");
+    }
+
+    async fn send_head<'a>(
+        &mut self,
+        addr: SocketAddr,
+        method: &str,
+        path: &str,
+        headers: impl Iterator<Item = &'a (&'a str, &'a str)>,
+    ) {
+        let mut head = format!("{method} {path} HTTP/1.1\r\n");
+        let mut has_host = false;
+        for (name, value) in headers {
+            has_host |= name.eq_ignore_ascii_case("host");
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !has_host {
+            head.push_str(&format!("host: {addr}\r\n"));
+        }
+        head.push_str("\r\n");
+        self.send(head.as_bytes()).await;
+    }
+
+    /// Reads more. `false` at the end, which may also be a reset.
+    async fn read_more(&mut self) -> bool {
+        matches!(within("receiving", self.socket.read_buf(&mut self.unread)).await, Ok(1..))
+    }
+
+    async fn receive_line(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.unread.windows(2).position(|pair| pair == b"\r\n") {
+                let line: Vec<u8> = self.unread.drain(..end + 2).collect();
+                return Some(String::from_utf8(line[..end].to_vec()).expect("a head is text"));
+            }
+            if !self.read_more().await {
+                return None;
+            }
+        }
+    }
+
+    async fn receive_head(&mut self) -> (Response, Framing) {
+        let line = self.receive_line().await.expect("an HTTP answer, not the end");
+        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("no status line: {line:?}"));
+        let mut headers = Vec::new();
+        loop {
+            let line = self.receive_line().await.expect("a whole head");
+            let Some((name, value)) = line.split_once(':') else { break };
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let response = Response { status, headers, body: Vec::new() };
+        let framing = match (response.header("content-length"), response.header("transfer-encoding")) {
+            (_, Some("chunked")) => Framing::Chunked,
+            (Some(length), _) => Framing::Length(length.parse().expect("a length")),
+            (None, _) if matches!(status, 101 | 204 | 304) => Framing::Length(0),
+            (None, _) => Framing::UntilClose,
+        };
+        (response, framing)
+    }
+
+    /// The next piece of a body; `None` at its end. `framing` becomes `None` with it.
+    async fn receive_body(&mut self, framing: &mut Option<Framing>) -> Option<Vec<u8>> {
+        match (*framing)? {
+            Framing::Length(0) => None,
+            Framing::Length(_) | Framing::UntilClose => {
+                if self.unread.is_empty() && !self.read_more().await {
+                    *framing = None;
+                    return None;
+                }
+                Some(std::mem::take(&mut self.unread))
+            }
+            Framing::Chunked => {
+                let chunk = self.receive_chunk().await;
+                if chunk.is_none() {
+                    *framing = None;
+                }
+                chunk
+            }
+        }
+    }
+
+    async fn receive_chunk(&mut self) -> Option<Vec<u8>> {
+        let size = self.receive_line().await?;
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or_else(|_| panic!("no chunk size: {size:?}"));
+        while self.unread.len() < size + 2 {
+            if !self.read_more().await {
+                return None;
+            }
+        }
+        let mut chunk: Vec<u8> = self.unread.drain(..size + 2).collect();
+        assert!(chunk.ends_with(b"\r\n"), "a chunk ends with its line");
+        chunk.truncate(size);
+        (size > 0).then_some(chunk)
+    }
+}
+
+async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what} took longer than {PATIENCE:?}"))
+}
+
+/// What a WebSocket peer said.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Received {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(Option<u16>, String),
+    /// The stream has ended.
+    End,
+}
+
+/// A WebSocket client.
+#[derive(Debug)]
+pub(crate) struct Ws {
+    wire: Wire,
+    decoder: Decoder,
+    received: VecDeque<Received>,
+    sent: u32,
+    /// Whether pings are answered as they come.
+    pub(crate) answers_pings: bool,
+}
+
+impl Ws {
+    /// Connects; the server must agree.
+    pub(crate) async fn connect(addr: SocketAddr, path: &str) -> Self {
+        match Self::open(addr, path, &[]).await {
+            Ok(ws) => ws,
+            Err(response) => panic!("{path}: refused with {}: {}", response.status, response.text()),
+        }
+    }
+
+    /// Connects with further headers. A refusal is its answer.
+    pub(crate) async fn open(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Self, Response> {
+        let mut wire = Wire::connect(addr).await;
+        let key = client_key(*b"a nonce for test");
+        let key = std::str::from_utf8(&key).expect("base64 is text");
+        let fixed = [
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", key),
+        ];
+        wire.send_head(addr, "GET", path, fixed.iter().chain(headers)).await;
+        let (mut response, framing) = wire.receive_head().await;
+        if response.status != 101 {
+            let mut framing = Some(framing);
+            while let Some(bytes) = wire.receive_body(&mut framing).await {
+                response.body.extend_from_slice(&bytes);
+                if matches!(framing, Some(Framing::Length(length)) if response.body.len() >= length) {
+                    break;
+                }
+            }
+            return Err(response);
+        }
+        let accept = accept_key(key.as_bytes());
+        assert_eq!(response.header("sec-websocket-accept").map(str::as_bytes), Some(&accept[..]));
+        let decoder = Decoder::new(Role::Client);
+        Ok(Self { wire, decoder, received: VecDeque::new(), sent: 0, answers_pings: true })
+    }
+
+    /// Sends one frame, final and masked.
+    pub(crate) async fn send(&mut self, opcode: Opcode, payload: &[u8]) {
+        self.sent = self.sent.wrapping_add(0x9e37_79b9);
+        let mut frame = Vec::new();
+        websocket::encode_masked(&mut frame, opcode, self.sent.to_be_bytes(), payload);
+        self.wire.send(&frame).await;
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn send_raw(&mut self, bytes: &[u8]) {
+        self.wire.send(bytes).await;
+    }
+
+    pub(crate) async fn send_json(&mut self, value: &Value) {
+        self.send(Opcode::Text, value.to_string().as_bytes()).await;
+    }
+
+    /// Whatever comes next.
+    pub(crate) async fn recv(&mut self) -> Received {
+        loop {
+            if let Some(received) = self.received.pop_front() {
+                if let (Received::Ping(payload), true) = (&received, self.answers_pings) {
+                    let payload = payload.clone();
+                    self.send(Opcode::Pong, &payload).await;
+                }
+                return received;
+            }
+            let has_more = !self.wire.unread.is_empty() || self.wire.read_more().await;
+            if !has_more {
+                return Received::End;
+            }
+            let mut bytes = std::mem::take(&mut self.wire.unread);
+            let mut input = &mut bytes[..];
+            while let Some(message) = self.decoder.decode(&mut input, &LIMITS).expect("the server keeps the rules") {
+                self.received.push_back(match message {
+                    Message::Text(text) => Received::Text(text.to_owned()),
+                    Message::Binary(bytes) => Received::Binary(bytes.to_vec()),
+                    Message::Ping(payload) => Received::Ping(payload.to_vec()),
+                    Message::Pong(payload) => Received::Pong(payload.to_vec()),
+                    Message::Close { code, reason } => Received::Close(code, reason.to_owned()),
+                });
+            }
+        }
+    }
+
+    /// The next frame of the protocol; pings and pongs are passed over.
+    pub(crate) async fn recv_json(&mut self) -> Value {
+        loop {
+            match self.recv().await {
+                Received::Text(text) => return serde_json::from_str(&text).expect("frames are JSON"),
+                Received::Ping(_) | Received::Pong(_) => {}
+                other @ (Received::Binary(_) | Received::Close(..) | Received::End) => {
+                    panic!("expected a frame, got {other:?}")
+                }
+            }
+        }
+    }
+
+    /// The next frame with this `op`; others are passed over.
+    pub(crate) async fn recv_op(&mut self, op: &str) -> Value {
+        loop {
+            let frame = self.recv_json().await;
+            if frame["op"] == op {
+                return frame;
+            }
+        }
+    }
+
+    /// Reads on to the server's close frame and gives its code.
+    pub(crate) async fn recv_close(&mut self) -> Option<u16> {
+        loop {
+            match self.recv().await {
+                Received::Close(code, _) => return code,
+                Received::End => panic!("the stream ended without a close frame"),
+                Received::Text(_) | Received::Binary(_) | Received::Ping(_) | Received::Pong(_) => {}
+            }
+        }
+    }
+
+    /// Says goodbye and waits for the answer.
+    pub(crate) async fn close(&mut self) {
+        let mut body = Vec::new();
+        websocket::encode_close(&mut body, Some(1000), "");
+        self.send(Opcode::Close, &body[2..]).await;
+        assert_eq!(self.recv_close().await, Some(1000));
+    }
+}
+
+/// One event of a stream, as `EventSource` would dispatch it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct SseEvent {
+    /// `message` where the stream says nothing.
+    pub(crate) event: String,
+    /// The last id seen so far.
+    pub(crate) id: String,
+    /// Lines joined by LF.
+    pub(crate) data: String,
+}
+
+impl SseEvent {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.data).unwrap_or_else(|error| panic!("no JSON ({error}): {:?}", self.data))
+    }
+}
+
+/// A Server-Sent Events client, by the parsing rules of the WHATWG HTML standard, section 9.2.6.
+#[derive(Debug)]
+pub(crate) struct Sse {
+    wire: Wire,
+    framing: Option<Framing>,
+    /// Status and headers of the answer.
+    pub(crate) head: Response,
+    text: Vec<u8>,
+    last_id: String,
+    /// The last `retry:` seen, in milliseconds.
+    pub(crate) retry_ms: Option<u64>,
+    /// Comments seen so far: the heartbeat.
+    pub(crate) comments: usize,
+}
+
+impl Sse {
+    /// Opens a stream; the server must agree.
+    pub(crate) async fn connect(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Self {
+        let mut sse = Self::open(addr, path, headers).await;
+        if sse.head.status != 200 {
+            let body = sse.rest().await;
+            panic!("{path}: refused with {}: {}", sse.head.status, String::from_utf8_lossy(&body));
+        }
+        let content_type = sse.head.header("content-type").unwrap_or_default();
+        assert!(content_type.starts_with("text/event-stream"), "{content_type}");
+        sse
+    }
+
+    /// Sends the request; `head` says what came of it.
+    pub(crate) async fn open(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Self {
+        let mut wire = Wire::connect(addr).await;
+        let fixed = [("accept", "text/event-stream")];
+        wire.send_head(addr, "GET", path, fixed.iter().chain(headers)).await;
+        let (head, framing) = wire.receive_head().await;
+        let framing = Some(framing);
+        Self { wire, framing, head, text: Vec::new(), last_id: String::new(), retry_ms: None, comments: 0 }
+    }
+
+    /// The next event that has data.
+    pub(crate) async fn next_event(&mut self) -> SseEvent {
+        match self.next_event_or_end().await {
+            Some(event) => event,
+            None => panic!("the stream ended"),
+        }
+    }
+
+    /// The next event that has data; `None` at the end of the stream.
+    pub(crate) async fn next_event_or_end(&mut self) -> Option<SseEvent> {
+        let (mut name, mut data) = (String::new(), None::<String>);
+        loop {
+            let line = self.next_line().await?;
+            let (field, value) = line.split_once(':').unwrap_or((&line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match (line.is_empty(), field) {
+                (true, _) => match data.take() {
+                    Some(data) => {
+                        let event = if name.is_empty() { "message".to_owned() } else { name };
+                        return Some(SseEvent { event, id: self.last_id.clone(), data });
+                    }
+                    None => name.clear(),
+                },
+                (false, "") => self.comments += 1,
+                (false, "event") => name = value.to_owned(),
+                (false, "id") => self.last_id = value.to_owned(),
+                (false, "retry") => self.retry_ms = value.parse().ok(),
+                (false, "data") => {
+                    data = Some(match data {
+                        Some(lines) => format!("{lines}\n{value}"),
+                        None => value.to_owned(),
+                    });
+                }
+                (false, _) => {}
+            }
+        }
+    }
+
+    /// The next event of this name; others are passed over.
+    pub(crate) async fn next_named(&mut self, name: &str) -> SseEvent {
+        loop {
+            let event = self.next_event().await;
+            if event.event == name {
+                return event;
+            }
+        }
+    }
+
+    /// Reads on until a heartbeat has come that was not counted before.
+    pub(crate) async fn next_comment(&mut self) {
+        let before = self.comments;
+        while self.comments == before {
+            let line = self.next_line().await.expect("the stream goes on");
+            self.comments += usize::from(line.starts_with(':'));
+        }
+    }
+
+    async fn next_line(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.text.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.text.drain(..=end).collect();
+                return Some(String::from_utf8(line[..end].to_vec()).expect("a stream is UTF-8"));
+            }
+            let bytes = self.wire.receive_body(&mut self.framing).await?;
+            self.text.extend_from_slice(&bytes);
+        }
+    }
+
+    /// The rest of the body.
+    async fn rest(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        while let Some(bytes) = self.wire.receive_body(&mut self.framing).await {
+            body.extend_from_slice(&bytes);
+            if matches!(self.framing, Some(Framing::Length(length)) if body.len() >= length) {
+                break;
+            }
+        }
+        body
+    }
+}
