@@ -92,13 +92,18 @@ enum Framing {
 struct Wire {
     socket: TcpStream,
     unread: Vec<u8>,
+    /// How long reading may take.
+    patience: Duration,
 }
 
 impl Wire {
     async fn connect(addr: SocketAddr) -> Self {
-        let socket = within("connecting", TcpStream::connect(addr)).await.expect("the server accepts");
+        Self::on(within("connecting", TcpStream::connect(addr)).await.expect("the server accepts"))
+    }
+
+    fn on(socket: TcpStream) -> Self {
         socket.set_nodelay(true).expect("a TCP socket");
-        Self { socket, unread: Vec::new() }
+        Self { socket, unread: Vec::new(), patience: PATIENCE }
     }
 
     async fn send(&mut self, bytes: &[u8]) {
@@ -127,7 +132,8 @@ impl Wire {
 
     /// Reads more. `false` at the end, which may also be a reset.
     async fn read_more(&mut self) -> bool {
-        matches!(within("receiving", self.socket.read_buf(&mut self.unread)).await, Ok(1..))
+        let read = tokio::time::timeout(self.patience, self.socket.read_buf(&mut self.unread)).await;
+        matches!(read.unwrap_or_else(|_| panic!("nothing came for {:?}", self.patience)), Ok(1..))
     }
 
     async fn receive_line(&mut self) -> Option<String> {
@@ -236,7 +242,24 @@ impl Ws {
 
     /// Connects with further headers. A refusal is its answer.
     pub(crate) async fn open(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Self, Response> {
-        let mut wire = Wire::connect(addr).await;
+        Self::shake_hands(Wire::connect(addr).await, addr, path, headers).await
+    }
+
+    /// Connects over a socket with properties of its own; the server must agree.
+    pub(crate) async fn connect_on(socket: TcpStream, path: &str) -> Self {
+        let addr = socket.peer_addr().expect("a connected socket");
+        match Self::shake_hands(Wire::on(socket), addr, path, &[]).await {
+            Ok(ws) => ws,
+            Err(response) => panic!("{path}: refused with {}: {}", response.status, response.text()),
+        }
+    }
+
+    async fn shake_hands(
+        mut wire: Wire,
+        addr: SocketAddr,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, Response> {
         let key = client_key(*b"a nonce for test");
         let key = std::str::from_utf8(&key).expect("base64 is text");
         let fixed = [
@@ -263,6 +286,11 @@ impl Ws {
         Ok(Self { wire, decoder, received: VecDeque::new(), sent: 0, answers_pings: true })
     }
 
+    /// Waits for this long, from now on, whenever something shall come.
+    pub(crate) const fn set_patience(&mut self, patience: Duration) {
+        self.wire.patience = patience;
+    }
+
     /// Sends one frame, final and masked.
     pub(crate) async fn send(&mut self, opcode: Opcode, payload: &[u8]) {
         self.sent = self.sent.wrapping_add(0x9e37_79b9);
@@ -276,8 +304,12 @@ impl Ws {
         self.wire.send(bytes).await;
     }
 
+    pub(crate) async fn send_text(&mut self, text: &str) {
+        self.send(Opcode::Text, text.as_bytes()).await;
+    }
+
     pub(crate) async fn send_json(&mut self, value: &Value) {
-        self.send(Opcode::Text, value.to_string().as_bytes()).await;
+        self.send_text(&value.to_string()).await;
     }
 
     /// Whatever comes next.
@@ -399,12 +431,41 @@ impl Sse {
 
     /// Sends the request; `head` says what came of it.
     pub(crate) async fn open(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Self {
-        let mut wire = Wire::connect(addr).await;
+        Self::request(Wire::connect(addr).await, addr, "GET", path, headers, b"").await
+    }
+
+    /// Opens a stream over a socket with properties of its own; `head` says what came of it.
+    pub(crate) async fn open_on(socket: TcpStream, path: &str, headers: &[(&str, &str)]) -> Self {
+        let addr = socket.peer_addr().expect("a connected socket");
+        Self::request(Wire::on(socket), addr, "GET", path, headers, b"").await
+    }
+
+    /// Opens a stream with a `connect` frame as the body of a POST; `head` says what came of it.
+    pub(crate) async fn post(addr: SocketAddr, path: &str, body: &[u8]) -> Self {
+        let length = body.len().to_string();
+        let headers = [("content-type", "application/json"), ("content-length", &*length)];
+        Self::request(Wire::connect(addr).await, addr, "POST", path, &headers, body).await
+    }
+
+    async fn request(
+        mut wire: Wire,
+        addr: SocketAddr,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Self {
         let fixed = [("accept", "text/event-stream")];
-        wire.send_head(addr, "GET", path, fixed.iter().chain(headers)).await;
+        wire.send_head(addr, method, path, fixed.iter().chain(headers)).await;
+        wire.send(body).await;
         let (head, framing) = wire.receive_head().await;
         let framing = Some(framing);
         Self { wire, framing, head, text: Vec::new(), last_id: String::new(), retry_ms: None, comments: 0 }
+    }
+
+    /// Waits for this long, from now on, whenever something shall come.
+    pub(crate) const fn set_patience(&mut self, patience: Duration) {
+        self.wire.patience = patience;
     }
 
     /// The next event that has data.
@@ -476,7 +537,7 @@ impl Sse {
     }
 
     /// The rest of the body.
-    async fn rest(&mut self) -> Vec<u8> {
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         while let Some(bytes) = self.wire.receive_body(&mut self.framing).await {
             body.extend_from_slice(&bytes);
