@@ -84,9 +84,10 @@ impl Worker {
         self.locals.at_mut(everyone.slot).listeners += 1;
         let entry = self.locals.at(everyone.slot);
         let head = entry.head;
-        // While nothing comes through the queue, the home has to be asked even for what follows.
-        let asked = asked.or(entry.behind.then_some((None, Start::Now)));
-        if let Some((index, start)) = asked {
+        // Until the home knows this worker, and while it has fallen behind, nothing comes through the queue, so `connected` must wait
+        // for the home's word: behind the worker's own request, which is on its way, this one finds it known.
+        let deaf = entry.home.is_none() || entry.behind;
+        if let Some((index, start)) = asked.or(deaf.then_some((None, Start::Now))) {
             self.begin_attach(key, &ChannelKey::everyone(Default::default()), index, start);
             // Counted above already, as for every session.
             self.locals.at_mut(everyone.slot).listeners -= 1;

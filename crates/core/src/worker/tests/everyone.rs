@@ -1,6 +1,11 @@
 //! `$all` and `$user`: heard without subscribing.
 
-use crate::worker::testing::check;
+use crate::command::Connect;
+use crate::frame::Dialect;
+use crate::id::{AppId, ChannelKey};
+use crate::options::Options;
+use crate::permissions::Identity;
+use crate::worker::testing::{Node, Plan, check};
 
 #[test]
 fn everyone_hears_all_and_a_user_on_every_device() {
@@ -128,4 +133,26 @@ fn this_user_in_that_channel() {
         phone < -
         ",
     );
+}
+
+/// A node had just started: the first connection of a worker was told `connected` before the home of `$all` had heard of that
+/// worker, and the next message to everyone went by it without a gap.
+#[test]
+fn nobody_is_connected_before_the_worker_itself_hears_everyone() {
+    let plan = Plan { workers: 2, seed: 0, steady: true, late_log: false, options: Options::default() };
+    let mut node = Node::new(plan);
+    let home = node.home_of(&ChannelKey::everyone(AppId::default()));
+    let away = 1 - home;
+    let client =
+        |node: &mut Node, dialect| node.open("ada", away, dialect, Some(Identity::default()), Some(Connect::default()));
+    let clients = [client(&mut node, Dialect::WebSocketJson), client(&mut node, Dialect::SseData)];
+    node.turn(away);
+    for client in clients {
+        node.read(client, usize::MAX);
+        assert!(node.clients[client].journal.is_empty(), "the home has not answered yet");
+    }
+    node.settle();
+    for client in clients {
+        assert_eq!(node.clients[client].journal.pop_front().as_deref(), Some("connected"));
+    }
 }
