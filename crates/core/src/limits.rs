@@ -92,7 +92,7 @@ pub const DELIVERY_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Listeners visited between two looks at the clock: about 20 µs of walking.
 pub const WALK_STEPS: usize = 1_024;
-/// Connections inspected by one `connections` call before it hands back a cursor, whether or not they matched.
+/// Places inspected by one call for a list before it hands back a cursor, whether or not anything matched.
 pub const SCAN_MAX: usize = 10_000;
 /// Items in one page of a list.
 pub const LIST_MAX: usize = 1_000;

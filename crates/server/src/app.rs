@@ -9,11 +9,12 @@ use realtime_connector_core::id::{AppId, WorkerId};
 use realtime_connector_core::publish::{Origin, PublishResult, Publisher};
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_core::worker::publishing::{draft, fresh_id};
-use realtime_connector_core::worker::{Answer, Call};
+use realtime_connector_core::worker::{Answer, Call, Figures};
 
 use crate::auth::{ApiKeys, Authenticator};
 use crate::config::Config;
-use crate::engine::{Clock, Node};
+use crate::earthquakes;
+use crate::engine::{Clock, Node, Place};
 use crate::event_bus::EventBus;
 use crate::http::cors::Cors;
 use crate::transport::request::UserAgents;
@@ -31,8 +32,14 @@ pub(crate) struct App {
     pub(crate) event_bus: EventBus,
     /// Connections are welcome.
     pub(crate) ready: AtomicBool,
-    /// Connections handed to workers and not yet known to be gone; refreshed from the workers' figures.
-    pub(crate) connections: AtomicUsize,
+    /// Connections, from their handshake to the end of their stream.
+    connections: Arc<AtomicUsize>,
+    /// How many of them there may be.
+    pub(crate) capacity: usize,
+    /// Serves the page of dev mode, and something to show on it.
+    pub(crate) playground: bool,
+    /// How the earthquakes of the playground are steered.
+    pub(crate) earthquakes: earthquakes::Control,
     clock: Clock,
     jitter: AtomicU64,
 }
@@ -51,6 +58,10 @@ impl App {
         dev: bool,
         event_bus: EventBus,
     ) -> Self {
+        let capacity = match config.limits.connections as usize {
+            0 => capacity_of_descriptors(rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX)),
+            limit => limit,
+        };
         Self {
             api_keys: ApiKeys::new(&config.auth, dev),
             cors: Cors::new(&config.cors.allowed_origins, dev),
@@ -61,27 +72,29 @@ impl App {
             user_agents: UserAgents::default(),
             event_bus,
             ready: AtomicBool::new(false),
-            connections: AtomicUsize::new(0),
+            connections: Arc::default(),
+            capacity,
+            playground: false,
+            earthquakes: earthquakes::Control::default(),
             clock: Clock::new(std::time::Instant::now()),
             jitter: AtomicU64::new(0),
         }
     }
 
-    /// Whether one more connection may come.
+    /// The place of one more connection.
     ///
     /// # Errors
     /// `overloaded` beyond `limits.connections`, and while the server goes down.
-    pub(crate) fn check_capacity(&self) -> Result<(), Rejection> {
-        let limit = self.config.limits.connections as usize;
-        if limit > 0 && self.connections.load(Ordering::Relaxed) >= limit {
-            let rejection = Rejection::new(RejectionKind::Overloaded, format!("the server holds {limit} connections"));
-            return Err(rejection.limit(limit as u64).retry_after_ms(5_000 + self.jitter() % 10_000));
-        }
+    pub(crate) fn take_place(&self) -> Result<Place, Rejection> {
         if !self.ready.load(Ordering::Relaxed) {
             let rejection = Rejection::new(RejectionKind::Overloaded, "the server is going down");
             return Err(rejection.retry_after_ms(1_000 + self.jitter() % 4_000));
         }
-        Ok(())
+        Place::take(&self.connections, self.capacity).ok_or_else(|| {
+            let message = format!("the server holds {} connections", self.capacity);
+            let rejection = Rejection::new(RejectionKind::Overloaded, message).limit(self.capacity as u64);
+            rejection.retry_after_ms(5_000 + self.jitter() % 10_000)
+        })
     }
 
     /// A number that spreads clients out: a Weyl sequence over the golden ratio never bunches.
@@ -113,15 +126,34 @@ impl App {
         self.node.publish(draft(AppId::default(), publish, None, publisher, fresh, Origin::Nobody)).await
     }
 
-    /// Connections on all workers.
-    pub(crate) async fn count_connections(&self) -> u64 {
-        let mut total = 0;
+    /// The figures of every worker, in their order.
+    ///
+    /// # Errors
+    /// `overloaded` and `unavailable`, if a worker does not answer.
+    pub(crate) async fn figures(&self) -> Result<Vec<Figures>, Rejection> {
+        let mut all = Vec::with_capacity(self.node.workers());
         for worker in 0..self.node.workers() {
             let worker = WorkerId(u8::try_from(worker).expect("at most 256 workers"));
-            if let Ok(Answer::Figures(figures)) = self.node.call(worker, Call::Figures).await {
-                total += figures.connections;
+            if let Answer::Figures(figures) = self.node.call(worker, Call::Figures).await? {
+                all.push(figures);
             }
         }
-        total
+        Ok(all)
     }
+
+    /// Connections on all workers; those of workers that have stopped are gone.
+    pub(crate) async fn count_connections(&self) -> u64 {
+        let figures = self.figures().await.unwrap_or_default();
+        figures.iter().map(|figures| figures.connections).sum()
+    }
+}
+
+/// Connections that a limit of open files leaves room for: HTTP requests, health checks and the process need some too.
+fn capacity_of_descriptors(descriptors: u64) -> usize {
+    /// One part in so many is kept for everything else.
+    const PART: u64 = 32;
+    /// What a process with few descriptors keeps: its own threads' and files' 20 or so, and some requests.
+    const LEAST: u64 = 40;
+    let kept = (descriptors / PART).max(LEAST);
+    usize::try_from(descriptors.saturating_sub(kept).max(1)).unwrap_or(usize::MAX)
 }

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::builder::Builder;
 use crate::config::Config;
+use crate::earthquakes;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::event_bus::EventBus;
@@ -167,6 +168,9 @@ impl RealtimeConnector {
         let local_addr = listener.local_addr().map_err(|source| Error::Bind { address, source })?;
         self.inner.app.ready.store(true, Ordering::Relaxed);
         let router = http::router(&self.inner.app);
+        if self.inner.app.playground {
+            earthquakes::start(self);
+        }
         let task = tokio::spawn(listen::run(self.inner.app.clone(), router, listener, self.inner.stop.subscribe()));
         Ok(Serving { local_addr, task })
     }

@@ -18,11 +18,13 @@ mod app;
 pub mod auth;
 mod builder;
 pub mod config;
+mod earthquakes;
 mod engine;
 mod error;
 mod event_bus;
 mod handle;
 mod http;
+mod metrics;
 mod transport;
 
 pub use builder::Builder;

@@ -8,7 +8,7 @@ use crate::id::{AppId, ChannelKey, ChannelName, ConnectionId, ConnectionKey, Use
 use crate::permissions::Identity;
 use crate::position::Position;
 use crate::publish::{Draft, PublishResult};
-use crate::session::Client;
+use crate::session::{Client, Provider};
 use crate::time::UnixMs;
 
 /// One call. Those about a connection go to its worker, those about a channel to its home.
@@ -76,6 +76,8 @@ pub struct ConnectionQuery {
     pub user: Option<UserId>,
     /// In this channel only.
     pub channel: Option<ChannelName>,
+    /// Over this provider only.
+    pub provider: Option<Provider>,
 }
 
 /// The answer to a [`Call`].
@@ -92,7 +94,7 @@ pub enum Answer {
     },
     /// One connection; `None` if nobody lives there.
     Connection(Option<Box<ConnectionInfo>>),
-    /// Whether there was such a connection (or subscription).
+    /// Whether there was such a connection.
     Found(bool),
     /// A page.
     Channels {

@@ -72,6 +72,11 @@ impl Home {
         self.interests.iter().map(|interest| interest.count).sum()
     }
 
+    /// Whether anybody would miss it: without listeners and history it is only remembered for a while.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.connections() > 0 || self.ring.len() > 0
+    }
+
     pub(crate) fn info(&self) -> ChannelInfo {
         ChannelInfo {
             channel: self.channel.clone(),

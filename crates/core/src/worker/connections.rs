@@ -132,7 +132,11 @@ impl Worker {
                 return self.at_home(&channel, Parked::Publish(draft));
             }
             Call::Connections(query) => self.list_connections(&query),
-            Call::Connection(key) => Answer::Connection(self.sessions.get(key).map(|it| Box::new(self.info(it)))),
+            Call::Connection(key) => {
+                // The same as the list shows: nobody is there before `connected` and after `goaway`.
+                let open = self.sessions.get(key).filter(|it| matches!(it.phase, Phase::Open));
+                Answer::Connection(open.map(|it| Box::new(self.info(it))))
+            }
             Call::Disconnect { connection, reason } => {
                 let found = self.sessions.get(connection).is_some_and(|it| !matches!(it.phase, Phase::Closing));
                 self.end(connection, Close::Stopped, reason);
@@ -142,7 +146,10 @@ impl Worker {
             Call::Unsubscribe { connection, channel } => self.call_unsubscribe(connection, channel),
             Call::SetMeta { connection, meta } => self.set_meta(connection, meta),
             Call::Channels { app, after, limit } => self.list_channels(app, after, limit),
-            Call::Channel(channel) => Answer::Channel(self.home_of_mut(&channel).map(|home| Box::new(home.info()))),
+            Call::Channel(channel) => {
+                let home = self.home_of_mut(&channel).filter(|home| home.is_in_use());
+                Answer::Channel(home.map(|home| Box::new(home.info())))
+            }
             Call::Figures => Answer::Figures(self.figures()),
         };
         self.peers.outputs.push_back(Output::Answered { ticket, answer });
@@ -162,6 +169,7 @@ impl Worker {
             let matches = matches!(session.phase, Phase::Open)
                 && identity.app == query.app
                 && query.user.as_ref().is_none_or(|user| identity.user.as_ref() == Some(user))
+                && query.provider.is_none_or(|provider| session.profile.client.provider == provider)
                 && local.is_none_or(|local| {
                     local.is_some_and(|local| session.subscriptions.iter().any(|it| it.local == local))
                 });
@@ -196,14 +204,15 @@ impl Worker {
     fn list_channels(&self, app: AppId, after: u32, limit: usize) -> Answer {
         let mut items = Vec::new();
         let mut next = None;
-        for (key, state) in self.homes.iter_from(after) {
-            if items.len() >= limit {
+        for (scanned, (key, state)) in self.homes.iter_from(after).enumerate() {
+            if items.len() >= limit || scanned >= limits::SCAN_MAX {
                 next = Some(key.slot);
                 break;
             }
             if let HomeState::Ready(home) = state
                 && home.channel.app == app
                 && matches!(home.channel.audience, Audience::Named(_))
+                && home.is_in_use()
             {
                 items.push(home.info());
             }
@@ -222,17 +231,18 @@ impl Worker {
     }
 
     fn call_unsubscribe(&mut self, key: ConnectionKey, name: ChannelName) -> Answer {
-        let Some(session) = self.sessions.get(key) else { return Answer::Found(false) };
+        let session = self.sessions.get(key).filter(|it| matches!(it.phase, Phase::Open));
+        let Some(session) = session else { return Answer::Found(false) };
         let channel = ChannelKey::named(session.profile.identity.app, name);
-        let found = self.unsubscribe(key, &channel);
-        if found {
+        // Not being subscribed is what was wanted, and nothing to tell the client.
+        if self.unsubscribe(key, &channel) {
             self.send(key, Event::Unsubscribed { reference: None, channel });
         }
-        Answer::Found(found)
+        Answer::Found(true)
     }
 
     fn set_meta(&mut self, key: ConnectionKey, meta: Option<Bytes>) -> Answer {
-        let session = self.sessions.get_mut(key);
+        let session = self.sessions.get_mut(key).filter(|it| matches!(it.phase, Phase::Open));
         Answer::Found(session.map(|session| session.profile.identity.meta = meta).is_some())
     }
 }

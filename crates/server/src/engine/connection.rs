@@ -9,7 +9,7 @@ use realtime_connector_core::frame::Dialect;
 use realtime_connector_wire::websocket::{Decoder, Role};
 use socket2::SockRef;
 
-use super::front::Stream;
+use super::front::{Place, Stream};
 use crate::transport::pump::WorkerEnd;
 
 /// How long unacknowledged bytes may stay so before the kernel gives the peer up. On SSE nothing else notices a dead peer.
@@ -91,6 +91,17 @@ pub(super) struct Connection {
     pub(super) stash: Option<Box<Vec<u8>>>,
     /// The payload of the newest ping that has no pong yet (RFC 6455, 5.5.3 allows to answer only that one).
     pub(super) pong: Option<Box<Vec<u8>>>,
+    _place: Place,
+}
+
+/// What a connection begins with.
+pub(super) struct Opening {
+    pub(super) dialect: Dialect,
+    /// Bytes to write first.
+    pub(super) head: Bytes,
+    /// Bytes that were read already.
+    pub(super) prelude: Bytes,
+    pub(super) place: Place,
 }
 
 /// Bytes that leave first.
@@ -100,7 +111,8 @@ pub(super) struct Rest {
 }
 
 impl Connection {
-    pub(super) fn new(dialect: Dialect, transport: Transport, head: Bytes, prelude: &Bytes) -> Self {
+    pub(super) fn new(transport: Transport, opening: Opening) -> Self {
+        let Opening { dialect, head, prelude, place } = opening;
         let stash = (!prelude.is_empty() && !dialect.is_sse()).then(|| Box::new(prelude.to_vec()));
         Self {
             stage: Stage::Open,
@@ -112,6 +124,7 @@ impl Connection {
             rest: (!head.is_empty()).then(|| Box::new(Rest { bytes: head })),
             stash,
             pong: None,
+            _place: place,
         }
     }
 

@@ -11,7 +11,7 @@ use realtime_connector_store::{Completion, Log};
 use realtime_connector_wire::json;
 use realtime_connector_wire::websocket;
 
-use super::connection::{Connection, Stage, Transport};
+use super::connection::{Connection, Opening, Stage, Transport};
 use super::front::{Adoption, FrontMessage, Reply, Stream, Waiting};
 use super::worker::WorkerLoop;
 use super::{AskRequest, lifecycle};
@@ -125,11 +125,11 @@ impl WorkerLoop {
                 return self.table.release(key);
             }
         };
-        let connection = Connection::new(adoption.dialect, transport, adoption.head, &adoption.prelude);
-        self.table.insert(key, connection);
+        let Adoption { dialect, head, prelude, place, .. } = adoption;
+        self.table.insert(key, Connection::new(transport, Opening { dialect, head, prelude, place }));
         let opened = Opened {
             connection: key,
-            dialect: adoption.dialect,
+            dialect,
             client: adoption.client,
             identity: adoption.identity,
             connect: adoption.connect,

@@ -1,6 +1,7 @@
 //! The door between the asynchronous front and a worker: connections, calls and answers go in, results come back.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,6 +39,27 @@ pub(crate) struct Adoption {
     pub(crate) connect: Option<realtime_connector_core::command::Connect>,
     /// The number of the `connect` frame in a request's body.
     pub(crate) reference: Option<u64>,
+    /// Kept until the stream is let go of.
+    pub(crate) place: Place,
+}
+
+/// One connection's share of what the node holds. It comes back when dropped, wherever the connection ended.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    /// Takes one of `capacity` places; `None` when all are taken.
+    pub(crate) fn take(taken: &Arc<AtomicUsize>, capacity: usize) -> Option<Self> {
+        // Made first, so that it gives back what it took too much.
+        let place = Self(taken.clone());
+        (taken.fetch_add(1, Ordering::Relaxed) < capacity).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Where a connection's bytes come from.

@@ -18,8 +18,8 @@ use std::time::Instant;
 
 use mio::{Poll, Token};
 use realtime_connector_core::command::Command;
-use realtime_connector_core::event::Event;
-use realtime_connector_core::id::{ChannelKey, ConnectionId, ConnectionKey, WorkerId};
+use realtime_connector_core::event::{Event, Subscribed};
+use realtime_connector_core::id::{ChannelKey, ChannelName, ConnectionId, ConnectionKey, WorkerId};
 use realtime_connector_core::options::Options;
 use realtime_connector_core::permissions::Identity;
 use realtime_connector_core::position::Epoch;
@@ -30,7 +30,7 @@ use tokio::sync::mpsc;
 
 use crate::auth::seal::Keys;
 pub(crate) use clock::Clock;
-pub(crate) use front::{Adoption, FrontDoor, Stream};
+pub(crate) use front::{Adoption, FrontDoor, Place, Stream};
 use front::{FrontMessage, Reply};
 use queue::{Doorbell, PeerQueue};
 
@@ -225,13 +225,30 @@ impl Node {
         }
     }
 
-    /// Calls a worker.
+    /// Calls a worker, for anything but [`Node::publish`] and [`Node::subscribe`].
     pub(crate) async fn call(&self, worker: WorkerId, call: Call) -> Result<Answer, Rejection> {
         match self.door(worker).ask(|reply| FrontMessage::Call { call, reply }).await? {
             Reply::Answer(answer) => Ok(answer),
+            Reply::Event(_) => Err(bug()),
+        }
+    }
+
+    /// Subscribes a connection on behalf of the application; `None` if nobody lives there.
+    ///
+    /// # Errors
+    /// What the client would be told: more channels than it may have, overload.
+    pub(crate) async fn subscribe(
+        &self,
+        connection: ConnectionId,
+        channel: ChannelName,
+    ) -> Result<Option<Box<Subscribed>>, Rejection> {
+        let Some(worker) = self.worker_of(connection) else { return Ok(None) };
+        let call = Call::Subscribe { connection: connection.key, channel };
+        match self.door(worker).ask(|reply| FrontMessage::Call { call, reply }).await? {
+            Reply::Event(Event::Subscribed { subscribed, .. }) => Ok(Some(subscribed)),
             Reply::Event(Event::Error { rejection, .. }) => Err(*rejection),
-            // `Call::Subscribe` is answered like the command it becomes.
-            Reply::Event(_) => Ok(Answer::Found(true)),
+            Reply::Answer(Answer::Found(false)) => Ok(None),
+            Reply::Event(_) | Reply::Answer(_) => Err(bug()),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -17,16 +18,26 @@ pub(crate) const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Time for a whole body.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// Reads the JSON body of a request; see [`json`].
+pub(super) async fn read(request: Request, bytes_max: usize) -> Result<Bytes, Refusal> {
+    let (parts, body) = request.into_parts();
+    json(&parts.headers, body, bytes_max).await
+}
+
 /// Reads a JSON body.
 ///
 /// # Errors
-/// Other content types, bodies beyond `bytes_max` (told before they are read, where the length is declared) and slow ones.
+/// Other content types, bodies without a length, those beyond `bytes_max` (told before they are read, where the length is declared) and slow ones.
 pub(crate) async fn json(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
     if !is_json(headers) {
         return Err(Refusal::Http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json"));
     }
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Refusal::Http(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content encodings are not supported"));
+    }
+    // HTTP/2 needs no length: its streams end by themselves, and hyper tells such bodies apart.
+    if !headers.contains_key(header::CONTENT_LENGTH) && body.size_hint().exact() == Some(0) {
+        return Err(Refusal::Http(StatusCode::LENGTH_REQUIRED, "a body is needed, with a Content-Length or in chunks"));
     }
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > bytes_max as u64) {

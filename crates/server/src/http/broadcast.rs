@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures_util::future::join_all;
 use realtime_connector_core::command::Publish;
 use realtime_connector_core::event::Published;
@@ -13,29 +12,35 @@ use realtime_connector_core::publish::{PublishResult, Publisher};
 use realtime_connector_core::rejection::Rejection;
 use realtime_connector_wire::json::{self, Broadcast, DecodeLimits};
 
-use super::body;
+use super::key::KeyName;
+use super::params::Params;
 use super::problem::Refusal;
+use super::schemas::{BroadcastAnswer, BroadcastBody};
+use super::{answer, body};
 use crate::app::App;
 
-/// The handler.
-pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
-    match broadcast(&app, request).await {
-        Ok(response) => response,
-        Err(refusal) => refusal.into_response(),
-    }
-}
-
-async fn broadcast(app: &App, request: Request) -> Result<Response, Refusal> {
-    let (parts, request_body) = request.into_parts();
-    let name = app.api_key(&parts.headers)?;
+/// Publish
+///
+/// One message, or up to 100 in one request. In a batch each message is accepted or refused for itself, and the status is 200.
+#[utoipa::path(
+    post, path = "/api/broadcast", tag = "messages", operation_id = "broadcast",
+    request_body = BroadcastBody,
+    responses((status = 200, description = "Accepted", body = BroadcastAnswer)),
+)]
+pub(super) async fn handle(
+    State(app): State<Arc<App>>,
+    Extension(KeyName(name)): Extension<KeyName>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    Params::none(request.uri())?;
     let publisher = Publisher::Server(name);
-    let bytes = body::json(&parts.headers, request_body, body::BATCH_BYTES_MAX).await?;
+    let bytes = body::read(request, body::BATCH_BYTES_MAX).await?;
     let limits = DecodeLimits { message_bytes: app.config.limits.message_bytes as usize };
-    let mut answer = Vec::new();
+    let mut out = Vec::new();
     match json::decode_broadcast(&bytes, &limits)? {
         Broadcast::One(publish) => {
             let published = app.publish(*publish, publisher).await?;
-            json::write_published(&mut answer, &published);
+            json::write_published(&mut out, &published);
         }
         Broadcast::Many(messages) => {
             // `join_all` polls in order, so messages of one channel keep theirs.
@@ -46,12 +51,10 @@ async fn broadcast(app: &App, request: Request) -> Result<Response, Refusal> {
                 }
             };
             let results = join_all(messages.into_iter().map(publish)).await;
-            write_results(&mut answer, &results);
+            write_results(&mut out, &results);
         }
     }
-    let mut response = Response::new(Body::from(answer));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    Ok(answer::json_bytes(out))
 }
 
 fn write_results(out: &mut Vec<u8>, results: &[PublishResult]) {
@@ -70,7 +73,7 @@ fn write_result(out: &mut Vec<u8>, result: Result<&Published, &Rejection>) {
         Ok(published) => json::write_published(out, published),
         Err(rejection) => {
             out.extend_from_slice(b"{\"error\":");
-            out.extend_from_slice(&json::problem_json(rejection).1);
+            json::write_rejection(out, rejection);
             out.push(b'}');
         }
     }

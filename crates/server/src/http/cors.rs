@@ -1,7 +1,8 @@
 //! Cross-origin requests: an allow-list of exact origins.
 //!
-//! In dev mode pages of `localhost` and `127.0.0.1` on any port are allowed. An origin is allowed as a whole or not at all; `null`
-//! never is. Credentials are never offered, so a foreign page cannot use a visitor's cookies.
+//! In dev mode pages of `localhost` and `127.0.0.1` on any port are allowed. An origin is allowed as a whole, byte for byte, or not
+//! at all; `null` never is, not even where `*` allows any page. Credentials are never offered, so a foreign page cannot use a
+//! visitor's cookies.
 
 use std::sync::Arc;
 
@@ -16,22 +17,26 @@ use crate::app::App;
 #[derive(Debug)]
 pub(crate) struct Cors {
     allowed: Vec<String>,
+    /// `*` is among them.
+    any: bool,
     loopback: bool,
 }
 
 impl Cors {
     pub(crate) fn new(allowed: &[String], dev: bool) -> Self {
-        Self { allowed: allowed.to_vec(), loopback: dev }
+        Self { allowed: allowed.to_vec(), any: allowed.iter().any(|origin| origin == "*"), loopback: dev }
     }
 
     /// Whether pages of this origin may use the server.
     pub(crate) fn allows(&self, origin: &str) -> bool {
-        self.allowed.iter().any(|allowed| allowed == origin) || (self.loopback && is_loopback_origin(origin))
+        (self.any && origin.contains("://"))
+            || self.allowed.iter().any(|allowed| allowed == origin && origin != "*")
+            || (self.loopback && is_loopback_origin(origin))
     }
 }
 
 /// `http://localhost:3000` and the like; any port, exact host.
-pub(crate) fn is_loopback_origin(origin: &str) -> bool {
+fn is_loopback_origin(origin: &str) -> bool {
     let Some(authority) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else {
         return false;
     };
@@ -39,7 +44,7 @@ pub(crate) fn is_loopback_origin(origin: &str) -> bool {
 }
 
 /// `localhost`, `127.0.0.1` or `[::1]`, with or without a port.
-pub(crate) fn is_loopback_authority(authority: &str) -> bool {
+pub(super) fn is_loopback_authority(authority: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| {
         authority.strip_prefix(host).is_some_and(|rest| {
             rest.is_empty()
@@ -55,6 +60,7 @@ pub(crate) fn headers(cors: &Cors, request: &HeaderMap) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let Some(origin) = request.get(header::ORIGIN) else { return headers };
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    // Echoed as it came and never `*`, which would be for everybody.
     if origin.to_str().is_ok_and(|origin| cors.allows(origin)) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     }
@@ -62,7 +68,7 @@ pub(crate) fn headers(cors: &Cors, request: &HeaderMap) -> HeaderMap {
 }
 
 /// Answers preflights and marks answers.
-pub(crate) async fn apply(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn apply(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let extra = headers(&app.cors, request.headers());
     let preflight =
         request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -84,4 +90,79 @@ pub(crate) async fn apply(State(app): State<Arc<App>>, request: Request, next: N
     let mut response = next.run(request).await;
     response.headers_mut().extend(extra);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cors(allowed: &[&str], dev: bool) -> Cors {
+        Cors::new(&allowed.iter().map(|&origin| origin.to_owned()).collect::<Vec<_>>(), dev)
+    }
+
+    #[test]
+    fn an_origin_is_allowed_byte_for_byte() {
+        let cors = cors(&["https://ok.example"], false);
+        assert!(cors.allows("https://ok.example"));
+        let others = [
+            "",
+            "*",
+            "null",
+            "https://ok.example.evil.example",
+            "https://evilok.example",
+            "HTTPS://OK.EXAMPLE",
+            "https://OK.example",
+            "https://ok.example.",
+            "https://ok.example:8443",
+            "https://ok.example:443",
+            "http://ok.example",
+            "https://ok.example/",
+            "https://ok.example ",
+            "https://ok.example, https://evil.example",
+            "http://localhost:3000",
+        ];
+        for origin in others {
+            assert!(!cors.allows(origin), "{origin:?}");
+        }
+    }
+
+    #[test]
+    fn any_page_is_any_page_with_an_origin() {
+        let cors = cors(&["*"], false);
+        assert!(cors.allows("https://anything.example"));
+        for origin in ["null", "", "*"] {
+            assert!(!cors.allows(origin), "{origin:?}");
+        }
+    }
+
+    #[test]
+    fn dev_mode_allows_pages_of_loopback() {
+        let cors = cors(&[], true);
+        let good = ["http://localhost", "http://localhost:3000", "https://127.0.0.1:8443", "http://[::1]:80"];
+        for origin in good {
+            assert!(cors.allows(origin), "{origin:?}");
+        }
+        let bad = [
+            "null",
+            "http://localhost.",
+            "http://localhost:",
+            "http://localhost:3000.evil.example",
+            "http://localhost.evil",
+            "http://evil-localhost",
+            "http://127.0.0.1.evil.example",
+            "http://127.0.0.1@evil.example",
+            "http://127.0.0.2",
+            "HTTP://localhost",
+            "http://LOCALHOST",
+            "file://localhost",
+            "http://localhost/",
+            "http://localhost:80a",
+            "http://localhost:123456",
+            "http://0.0.0.0",
+            "http://evil.example",
+        ];
+        for origin in bad {
+            assert!(!cors.allows(origin), "{origin:?}");
+        }
+    }
 }

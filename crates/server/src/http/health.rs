@@ -8,12 +8,23 @@ use axum::http::StatusCode;
 
 use crate::app::App;
 
-/// The process answers.
+/// Whether the process answers
+#[utoipa::path(
+    get, path = "/health/live", tag = "server", operation_id = "isLive",
+    responses((status = 200, description = "It does", body = String)),
+)]
 pub(crate) async fn live() -> &'static str {
     "ok\n"
 }
 
-/// Connections are welcome.
+/// Whether connections are welcome
+#[utoipa::path(
+    get, path = "/health/ready", tag = "server", operation_id = "isReady",
+    responses(
+        (status = 200, description = "They are", body = String),
+        (status = 503, description = "Not yet, or the server goes down", body = String),
+    ),
+)]
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
     if app.ready.load(Ordering::Relaxed) {
         (StatusCode::OK, "ready\n")

@@ -1,18 +1,28 @@
 //! The HTTP side: the router, and one file per resource.
 
+mod answer;
 pub(crate) mod body;
 mod broadcast;
+mod channels;
+mod connections;
 pub(crate) mod cors;
 mod guard;
 mod health;
 mod info;
+mod key;
+mod metrics;
+mod openapi;
+mod pages;
+mod params;
+mod playground;
 pub(crate) mod problem;
+mod schemas;
 mod uplink;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{any, get, post};
 
 use crate::app::App;
@@ -20,6 +30,24 @@ use crate::transport::{sse, ws};
 
 /// Everything the server answers, as one router.
 pub(crate) fn router(app: &Arc<App>) -> Router {
+    let mut router = providers(app).merge(api(app));
+    if app.playground {
+        router = router.merge(playground::router());
+    }
+    router
+        .layer(from_fn_with_state(app.clone(), guard::visitor))
+        // Whoever restarts the process asks by any name.
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), cors::apply))
+        .layer(from_fn(guard::head))
+        .with_state(app.clone())
+}
+
+/// What clients connect to.
+fn providers(app: &Arc<App>) -> Router<Arc<App>> {
     let providers = &app.config.providers;
     let mut router = Router::new();
     if providers.websocket.enabled {
@@ -32,13 +60,22 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
             .route(&format!("{path}/{{connection}}"), post(uplink::handle));
     }
     router
+}
+
+/// What servers call, and what looks at them. Everything needs a key, but for what pages must know before they connect.
+fn api(app: &Arc<App>) -> Router<Arc<App>> {
+    let connection = get(connections::get).delete(connections::end).patch(connections::set_meta);
+    Router::new()
         .route("/api/broadcast", post(broadcast::handle))
+        .route("/api/channel", get(channels::get))
+        .route("/api/channels", get(channels::list))
+        .route("/api/connections", get(connections::list))
+        .route("/api/connections/{connection}", connection)
+        .route("/api/connections/{connection}/subscribe", post(connections::subscribe))
+        .route("/api/connections/{connection}/unsubscribe", post(connections::unsubscribe))
+        .route("/api/openapi.json", get(openapi::handle))
+        .route("/metrics", get(metrics::handle))
+        .route_layer(from_fn_with_state(app.clone(), key::require))
         .route("/api/info", get(info::handle))
-        .layer(middleware::from_fn_with_state(app.clone(), guard::check))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .fallback(problem::not_found)
-        .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(middleware::from_fn_with_state(app.clone(), cors::apply))
-        .with_state(app.clone())
+        .layer(map_response(answer::mark))
 }

@@ -26,8 +26,9 @@ use crate::engine::Stream;
 
 /// Time a client has for the head of a request: a human never needs it, a slow-header attack does.
 const HEADER_DEADLINE: Duration = Duration::from_secs(10);
-/// Bytes of a request's head.
-const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of a request's head, beyond which nobody parses it. More than the guard allows, so that a head that is only somewhat too
+/// large is refused in words.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Streams of one HTTP/2 connection: what browsers and proxies use, and what rapid reset attacks would like to exceed.
 const HTTP2_STREAMS_MAX: u32 = 256;
 /// What an HTTP/2 client sends first (RFC 9113, section 3.4).
@@ -37,6 +38,7 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections until told to stop.
 pub(crate) async fn run(app: Arc<App>, router: Router, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    let mut refused = false;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -44,11 +46,15 @@ pub(crate) async fn run(app: Arc<App>, router: Router, listener: TcpListener, mu
         };
         match accepted {
             Ok((socket, address)) => {
+                refused = false;
                 let connection = serve(app.clone(), router.clone(), socket, Peer(address), stop.clone());
                 tokio::spawn(connection);
             }
             Err(error) => {
-                tracing::warn!(%error, "failed to accept a connection");
+                // Said once: without descriptors this happens ten times a second until some come back.
+                if !std::mem::replace(&mut refused, true) {
+                    tracing::warn!(%error, "failed to accept connections");
+                }
                 tokio::time::sleep(REFUSED_PAUSE).await;
             }
         }

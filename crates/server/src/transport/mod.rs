@@ -13,7 +13,7 @@ use realtime_connector_core::frame::Dialect;
 use realtime_connector_core::permissions::Identity;
 use realtime_connector_core::session::Client;
 
-use crate::engine::{Adoption, Stream};
+use crate::engine::{Adoption, Place, Stream};
 
 /// A connection that only lacks its stream.
 #[derive(Debug)]
@@ -26,11 +26,12 @@ pub(crate) struct Handover {
     pub(crate) connect: Option<Connect>,
     /// The number of the `connect` frame in the request's body.
     pub(crate) reference: Option<u64>,
+    pub(crate) place: Place,
 }
 
 impl Handover {
     pub(crate) fn with(self, stream: Stream, prelude: Bytes) -> Adoption {
-        let Self { head, dialect, client, identity, connect, reference } = self;
-        Adoption { stream, prelude, head, dialect, client, identity, connect, reference }
+        let Self { head, dialect, client, identity, connect, reference, place } = self;
+        Adoption { stream, prelude, head, dialect, client, identity, connect, reference, place }
     }
 }

@@ -87,7 +87,7 @@ fn accepts_stream(headers: &HeaderMap) -> bool {
 }
 
 async fn prepare(app: &App, parts: &Parts, request_body: Body) -> Result<Handover, Refusal> {
-    app.check_capacity()?;
+    let place = app.take_place()?;
     let query = Query::parse(parts)?;
     let mut credentials = request::credentials(parts, &query, app.config.auth.cookie.as_deref())?;
     let (reference, mut connect) = if parts.method == Method::POST {
@@ -108,7 +108,7 @@ async fn prepare(app: &App, parts: &Parts, request_body: Body) -> Result<Handove
     }
     let client = app.user_agents.client(parts, Provider::Sse);
     let (identity, connect) = (Some(identity), Some(connect));
-    Ok(Handover { head: Bytes::new(), dialect, client, identity, connect, reference })
+    Ok(Handover { head: Bytes::new(), dialect, client, identity, connect, reference, place })
 }
 
 async fn posted_connect(app: &App, parts: &Parts, request_body: Body) -> Result<(Option<u64>, Connect), Refusal> {

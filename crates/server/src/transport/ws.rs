@@ -87,7 +87,7 @@ async fn prepare(
     app: &App,
     parts: &axum::http::request::Parts,
 ) -> Result<Handover, realtime_connector_core::rejection::Rejection> {
-    app.check_capacity()?;
+    let place = app.take_place()?;
     let query = Query::parse(parts)?;
     let credentials = request::credentials(parts, &query, app.config.auth.cookie.as_deref())?;
     let connects = query.connects();
@@ -97,7 +97,8 @@ async fn prepare(
         return Err(crate::auth::needs_credentials());
     }
     let client = app.user_agents.client(parts, Provider::WebSocket);
-    Ok(Handover { head: Bytes::new(), dialect: Dialect::WebSocketJson, client, identity, connect, reference: None })
+    let dialect = Dialect::WebSocketJson;
+    Ok(Handover { head: Bytes::new(), dialect, client, identity, connect, reference: None, place })
 }
 
 /// Copies bytes between an upgraded stream and its worker until either ends.

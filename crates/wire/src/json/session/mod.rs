@@ -21,7 +21,7 @@ pub use subscribe::{
 };
 
 use super::error::close_code;
-use super::fields::{Object, Shape};
+use super::fields::{Object, Shape, Value};
 use super::publish::meta;
 use super::utf8;
 use super::write::Writer;
@@ -78,9 +78,23 @@ pub(super) fn decode_meta(object: &Object<'_>) -> Result<Command, Rejection> {
 /// What is wrong with it.
 pub fn decode_meta_body(body: &[u8]) -> Result<Bytes, Rejection> {
     let object = Object::read(utf8(body)?, Shape::Plain);
+    meta(&only_meta(&object)?)
+}
+
+/// As [`decode_meta_body`], and `{"meta":null}` stands for none.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn decode_meta_or_null_body(body: &[u8]) -> Result<Option<Bytes>, Rejection> {
+    let object = Object::read(utf8(body)?, Shape::Plain);
+    let value = only_meta(&object)?;
+    if value.raw == "null" { Ok(None) } else { meta(&value).map(Some) }
+}
+
+fn only_meta<'a>(object: &Object<'a>) -> Result<Value<'a>, Rejection> {
     object.check()?;
     object.only("this request", &["meta"], &[])?;
-    meta(&object.required("meta")?)
+    object.required("meta")
 }
 
 pub(super) fn write_pong(out: &mut Vec<u8>, reference: Option<Ref>, time: UnixMs) {
