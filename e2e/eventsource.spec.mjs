@@ -176,3 +176,14 @@ test('after a restart of the server a $gap says that the old epoch is gone, and 
   await source.until((event) => event.event === 'chat' && JSON.parse(event.data).n === 2, { after: before });
   assert.deepEqual(numbers(await source.all(), 'chat'), [1, 2]);
 });
+
+test('a stream that the application ends does not come back', async (t) => {
+  const page = await pageFor(t);
+  const source = await eventSource(page, '/sse?channel=stopped', { types: ['$goaway'] });
+  const { connectionId } = JSON.parse((await source.until((event) => event.event === '$connected')).data);
+  const ended = await fetch(`${server.url}/api/connections/${connectionId}?reason=bye`, { method: 'DELETE' });
+  assert.equal(ended.status < 300, true);
+  const goaway = JSON.parse((await source.until((event) => event.event === '$goaway')).data);
+  assert.deepEqual([goaway.code, goaway.reason, goaway.resume], [4000, 'bye', false]);
+  await page.waitForFunction((name) => window.links[name].readyState === EventSource.CLOSED, source.name);
+});

@@ -203,7 +203,8 @@ test('after a cut both sides reconnect by themselves and miss nothing', async (t
 
 for (const [off, on] of [['sse', 'websocket'], ['websocket', 'sse']]) {
   test(`with ${off} switched off the page says so and works with ${on} alone`, async (t) => {
-    const alone = await startServer({ env: { [`REALTIME__PROVIDERS__${off.toUpperCase()}__ENABLED`]: 'false' } });
+    const env = { [`REALTIME__PROVIDERS__${off.toUpperCase()}__ENABLED`]: 'false', REALTIME__PROVIDER: on };
+    const alone = await startServer({ env });
     t.after(() => alone.stop());
     const { page, trouble } = await playground(t, { url: alone.url });
     await isOpen(page, on);

@@ -113,7 +113,7 @@ test('close is answered, then the connection closes with 1000', async (t) => {
   await socket.send({ op: 'close', ref: 1 });
   const closed = await socket.until((frame) => frame.closed);
   assert.equal(closed.closed, 1000);
-  assert.deepEqual((await socket.all()).slice(-2).map((frame) => frame.op ?? 'closed'), ['ok', 'closed']);
+  assert.deepEqual((await socket.all()).slice(-3).map((frame) => frame.op ?? 'closed'), ['ok', 'goaway', 'closed']);
 });
 
 test('after a cut, since continues with what was missed, each once', async (t) => {

@@ -102,7 +102,7 @@ class Heard {
   }
 }
 
-/** A frame to the server by POST, from inside `page`, as the owner of the stream; `{status, body}`. */
+/** A frame to the server by POST, from inside `page`, as the owner of the stream; with a `ref`, so that it is answered: `{status, body}`. */
 export async function uplink(page, heard, frame) {
   const { connectionId, sessionToken } = JSON.parse((await heard.until((event) => event.event === '$connected')).data);
   return page.evaluate(async ([id, token, body]) => {
@@ -112,5 +112,5 @@ export async function uplink(page, heard, frame) {
       body,
     });
     return { status: response.status, body: await response.json() };
-  }, [connectionId, sessionToken, JSON.stringify(frame)]);
+  }, [connectionId, sessionToken, JSON.stringify({ ref: 1, ...frame })]);
 }

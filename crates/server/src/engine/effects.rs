@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use mio::Token;
-use realtime_connector_core::id::ConnectionKey;
+use realtime_connector_core::id::{ConnectionId, ConnectionKey};
 use realtime_connector_core::publish::Origin;
-use realtime_connector_core::rejection::{Lost, Rejection, RejectionKind};
+use realtime_connector_core::rejection::{Close, Lost, Rejection, RejectionKind};
 use realtime_connector_core::worker::{Input, Opened, Output};
 use realtime_connector_store::{Completion, Log};
 use realtime_connector_wire::json;
@@ -46,6 +46,9 @@ impl WorkerLoop {
             Output::Ask { connection, token } => self.ask(connection, token),
             Output::Close { connection, close } => {
                 let code = json::close_code(close).number();
+                if matches!(close, Close::Stopped | Close::Normal) {
+                    self.node.stopped.note(ConnectionId { key: connection, ..self.id });
+                }
                 if let Some(open) = self.table.get_mut(connection) {
                     open.stage = Stage::Closing(code);
                 }

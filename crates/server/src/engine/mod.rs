@@ -7,6 +7,7 @@ mod effects;
 mod front;
 mod queue;
 mod reading;
+mod stopped;
 mod table;
 mod worker;
 
@@ -33,6 +34,7 @@ pub(crate) use clock::Clock;
 pub(crate) use front::{Adoption, FrontDoor, Place, Stream};
 use front::{FrontMessage, Reply};
 use queue::{Doorbell, PeerQueue};
+use stopped::Stopped;
 
 /// The token of a worker's doorbell; connections use their slot.
 const WAKE: Token = Token(usize::MAX);
@@ -64,6 +66,8 @@ pub(crate) struct Node {
     asks: mpsc::Sender<AskRequest>,
     lifecycle: mpsc::Sender<Lifecycle>,
     lifecycle_wanted: AtomicBool,
+    /// Sessions that must not come back by themselves.
+    pub(crate) stopped: Stopped,
     lifecycle_dropped: AtomicU64,
     next_worker: AtomicUsize,
 }
@@ -108,6 +112,7 @@ impl Engine {
             asks,
             lifecycle,
             lifecycle_wanted: AtomicBool::new(false),
+            stopped: Stopped::default(),
             lifecycle_dropped: AtomicU64::new(0),
             next_worker: AtomicUsize::new(0),
         });

@@ -56,6 +56,9 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     if parts.method == Method::HEAD {
         return stream_response(Body::empty());
     }
+    if is_stopped(&app, &parts) {
+        return axum::http::StatusCode::NO_CONTENT.into_response();
+    }
     let handover = match prepare(&app, &parts, request_body).await {
         Ok(handover) => handover,
         Err(Refusal::Rejection(rejection))
@@ -146,12 +149,20 @@ fn last_event_id(parts: &Parts, query: &Query) -> Option<String> {
     header.filter(|id| !id.is_empty()).map(str::to_owned).or_else(|| query.last_event_id.clone())
 }
 
+/// Whether the cursor is that of a session that was ended for good. Nothing but 204 keeps a browser from coming back.
+fn is_stopped(app: &App, parts: &Parts) -> bool {
+    let sealed = Query::parse(parts).ok().and_then(|query| last_event_id(parts, &query));
+    sealed.and_then(|sealed| open(app, &sealed)).is_some_and(|cursor| app.node.stopped.contains(cursor.session))
+}
+
+fn open(app: &App, sealed: &str) -> Option<Cursor> {
+    app.node.keys.open_cursor(sealed).and_then(|plain| Cursor::decode(&plain))
+}
+
 /// Sets the positions of a cursor as starting points. A cursor that does not open is ignored: the epoch it was made in is over,
 /// and the first messages will tell.
 fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) {
-    let Some(cursor) = app.node.keys.open_cursor(sealed).and_then(|plain| Cursor::decode(&plain)) else {
-        return lose_position(connect);
-    };
+    let Some(cursor) = open(app, sealed) else { return lose_position(connect) };
     // With too many channels for a cursor the positions are unknown, and pretending otherwise would be silent loss.
     let Some(epoch) = cursor.epoch.filter(|_| cursor.complete) else { return lose_position(connect) };
     let offset_of = |channel: &ChannelKey| {
