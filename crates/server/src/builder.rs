@@ -77,7 +77,7 @@ impl Builder {
             options.rules.insert(0, earthquakes::rule(&options));
         }
         let (node, engine, outlets) = Engine::start(options, workers).map_err(Error::Workers)?;
-        let mut app = App::new(node.clone(), self.config, authenticator.clone(), dev, EventBus::default());
+        let mut app = App::new(node.clone(), self.config, authenticator.clone(), dev, EventBus);
         app.playground = playground;
         let app = Arc::new(app);
         let Outlets { asks, lifecycle } = outlets;

@@ -88,9 +88,9 @@ pub(super) struct Connection {
     /// Bytes that were begun or are owed before anything else: the rest of a frame, a pong, an HTTP head.
     pub(super) rest: Option<Box<Rest>>,
     /// Bytes read but not yet decoded.
-    pub(super) stash: Option<Box<Vec<u8>>>,
+    pub(super) stash: Option<Box<Stash>>,
     /// The payload of the newest ping that has no pong yet (RFC 6455, 5.5.3 allows to answer only that one).
-    pub(super) pong: Option<Box<Vec<u8>>>,
+    pub(super) pong: Option<Box<[u8]>>,
     _place: Place,
 }
 
@@ -104,6 +104,18 @@ pub(super) struct Opening {
     pub(super) place: Place,
 }
 
+/// Bytes that are decoded first. Behind one pointer, because hardly any connection has some.
+#[derive(Debug)]
+pub(super) struct Stash {
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Stash {
+    pub(super) fn new(bytes: &[u8]) -> Box<Self> {
+        Box::new(Self { bytes: bytes.to_vec() })
+    }
+}
+
 /// Bytes that leave first.
 #[derive(Debug)]
 pub(super) struct Rest {
@@ -113,7 +125,7 @@ pub(super) struct Rest {
 impl Connection {
     pub(super) fn new(transport: Transport, opening: Opening) -> Self {
         let Opening { dialect, head, prelude, place } = opening;
-        let stash = (!prelude.is_empty() && !dialect.is_sse()).then(|| Box::new(prelude.to_vec()));
+        let stash = (!prelude.is_empty() && !dialect.is_sse()).then(|| Stash::new(&prelude));
         Self {
             stage: Stage::Open,
             dialect,

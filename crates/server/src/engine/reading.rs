@@ -9,7 +9,7 @@ use realtime_connector_core::worker::Input;
 use realtime_connector_wire::json;
 use realtime_connector_wire::websocket::{self, Limits, Message};
 
-use super::connection::Stage;
+use super::connection::{Stage, Stash};
 use super::worker::{SCRATCH_BYTES, WorkerLoop};
 
 /// Reads per socket and turn, so that one sender cannot keep the others waiting.
@@ -81,7 +81,7 @@ impl WorkerLoop {
         let Some(connection) = self.table.get_mut(key) else { return false };
         connection.paused = false;
         let Some(mut stash) = connection.stash.take() else { return true };
-        matches!(self.decode(key, &mut stash), Decoded::All)
+        matches!(self.decode(key, &mut stash.bytes), Decoded::All)
     }
 
     fn decode(&mut self, key: ConnectionKey, bytes: &mut [u8]) -> Decoded {
@@ -114,7 +114,7 @@ impl WorkerLoop {
                     });
                 }
                 Ok(Some(Message::Ping(payload))) => {
-                    connection.pong = Some(Box::new(payload.to_vec()));
+                    connection.pong = Some(payload.into());
                     self.core.requeue(key);
                 }
                 Ok(Some(Message::Binary(_))) if listens => {
@@ -131,7 +131,7 @@ impl WorkerLoop {
     /// Keeps the bytes until commands are taken again, and stops reading the socket.
     fn pause(&mut self, key: ConnectionKey, rest: &[u8]) -> Decoded {
         let Some(connection) = self.table.get_mut(key) else { return Decoded::Ended };
-        connection.stash = (!rest.is_empty()).then(|| Box::new(rest.to_vec()));
+        connection.stash = (!rest.is_empty()).then(|| Stash::new(rest));
         connection.paused = true;
         if !self.core.is_congested(key) {
             // Only credits are missing: they come back without the connection's doing.

@@ -34,13 +34,16 @@ pub(super) enum List {
     Channels = 2,
 }
 
+/// Items of a worker's page, and where its next one begins.
+type Taken<T> = (Vec<T>, Option<u32>);
+
 /// How to ask a worker, and what came back.
 pub(super) struct Source<C, T> {
     pub(super) list: List,
     /// The call for at most so many items from a place on.
     pub(super) call: C,
     /// The items of the answer, and the place where the next ones begin.
-    pub(super) take: fn(Answer) -> Option<(Vec<T>, Option<u32>)>,
+    pub(super) take: fn(Answer) -> Option<Taken<T>>,
 }
 
 /// Where a page begins.

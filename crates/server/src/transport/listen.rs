@@ -138,7 +138,8 @@ async fn serve_http1(
         }
         match connection.poll_without_shutdown(cx) {
             Poll::Pending if takeover.is_due() => Poll::Ready(Ok(())),
-            poll => poll,
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(result) => Poll::Ready(result),
         }
     })
     .await;

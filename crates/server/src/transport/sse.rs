@@ -245,15 +245,18 @@ fn overloaded(app: &App) -> Response {
 
 /// A response body whose bytes a worker makes.
 struct PumpedBody {
-    next: Pin<Box<dyn Future<Output = (Option<Vec<u8>>, TaskEnd)> + Send>>,
+    next: Pin<Box<dyn Future<Output = Chunk> + Send>>,
 }
+
+/// What the worker wrote (`None` at the end), and the pump's end for the next time.
+type Chunk = (Option<Vec<u8>>, TaskEnd);
 
 impl PumpedBody {
     fn new(task: TaskEnd) -> Self {
         Self { next: Box::pin(Self::next(task)) }
     }
 
-    async fn next(task: TaskEnd) -> (Option<Vec<u8>>, TaskEnd) {
+    async fn next(task: TaskEnd) -> Chunk {
         (task.outbound().await, task)
     }
 }
