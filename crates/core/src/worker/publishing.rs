@@ -98,12 +98,12 @@ impl Worker {
 
     /// A draft has come to its home.
     pub(crate) fn handle_draft(&mut self, key: SlotKey, mut draft: Draft) {
-        self.figures.published += 1;
         draft.record.time = self.now.wall;
         draft.record.admitted = self.now.time;
         let now = self.now.time;
         let Some(home) = ready(&mut self.homes, key) else { return };
         if draft.ephemeral {
+            self.figures.published += 1;
             draft.record.epoch = home.ring.epoch().clone();
             home.last_used = now;
             let published = publish::deliver_ephemeral(home, &mut self.peers, draft.record);
@@ -111,6 +111,7 @@ impl Worker {
         }
         match home.desk.admit(now, draft) {
             Admission::Append { ticket, record } => {
+                self.figures.published += 1;
                 self.peers.outputs.push_back(Output::Append { home: key, ticket, record });
             }
             Admission::Waits => {}
