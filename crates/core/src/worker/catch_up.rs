@@ -43,8 +43,16 @@ impl Worker {
         }
     }
 
-    /// A page has come.
+    /// A page has come, and whatever becomes of it the session may ask for the next.
     pub(crate) fn handle_pulled(&mut self, pulled: Pulled) {
+        let key = pulled.connection;
+        self.take_page(pulled);
+        if self.sessions.get(key).is_some() {
+            self.schedule_pull(key.slot);
+        }
+    }
+
+    fn take_page(&mut self, pulled: Pulled) {
         let (local, slot) = (pulled.local, pulled.connection.slot);
         let Some(entry) = self.locals.get_mut(local) else { return };
         if pulled.live {
@@ -94,6 +102,5 @@ impl Worker {
             self.join_audience(slot, local.slot);
         }
         self.queue_write(slot);
-        self.schedule_pull(slot);
     }
 }
