@@ -33,7 +33,6 @@ impl<T> Slab<T> {
         key
     }
 
-    #[cfg(test)]
     pub(crate) fn get(&self, key: SlotKey) -> Option<&T> {
         self.places.get(key.slot as usize).filter(|place| place.generation == key.generation)?.tenant.as_ref()
     }

@@ -63,7 +63,7 @@ impl Session {
         match self.phase {
             Phase::Waiting | Phase::Asking(_) if excused => self.postpone(now),
             Phase::Waiting | Phase::Asking(_) => Due::Close(Close::ConnectDeadline),
-            Phase::Closing => Due::Abort,
+            Phase::Closing(_) => Due::Abort,
             Phase::Connecting(_) => self.postpone(now),
             Phase::Open if self.awaiting_pong && excused => self.postpone(now),
             Phase::Open if self.awaiting_pong && self.ping_queued => {

@@ -20,7 +20,7 @@ use bytes::Bytes;
 pub(crate) use connect::Connecting;
 pub(crate) use heartbeat::Due;
 pub(crate) use outbox::{Outbox, OutboxPool};
-pub(crate) use subscriptions::{Link, Subscription};
+pub(crate) use subscriptions::{LastPosition, LastPositions, Link, Subscription};
 
 use crate::command::{Connect, Ref};
 use crate::frame::Dialect;
@@ -97,8 +97,8 @@ pub(crate) enum Phase {
     /// For the homes of its first channels.
     Connecting(Box<Connecting>),
     Open,
-    /// For its last bytes to leave.
-    Closing,
+    /// For its last bytes to leave. The cursors among them need what it listened to.
+    Closing(Option<Box<LastPositions>>),
 }
 
 /// What is rarely looked at, kept out of the hot lines.
@@ -155,7 +155,7 @@ impl Session {
     pub(crate) const fn listens(&self) -> bool {
         match self.phase {
             Phase::Open | Phase::Connecting(_) => true,
-            Phase::Waiting | Phase::Asking(_) | Phase::Closing => false,
+            Phase::Waiting | Phase::Asking(_) | Phase::Closing(_) => false,
         }
     }
 

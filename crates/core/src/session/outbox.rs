@@ -90,6 +90,17 @@ impl Outbox {
         }
     }
 
+    /// Takes out what does not stay. Returns how many frames that were.
+    pub(crate) fn retain(&mut self, stays: impl Fn(&Frame) -> bool, pool: &mut OutboxPool) -> usize {
+        let Some(frames) = &mut self.frames else { return 0 };
+        let before = frames.len();
+        frames.retain(|frame| stays(frame));
+        let removed = before - frames.len();
+        self.bytes = frames.iter().fold(0, |bytes, frame| bytes.saturating_add(frame.cost()));
+        self.consume(0, pool);
+        removed
+    }
+
     pub(crate) fn clear(&mut self, pool: &mut OutboxPool) {
         self.consume(usize::MAX, pool);
     }

@@ -6,7 +6,8 @@
 //!
 //! Recovery, slow readers and full queues are all this one machine.
 
-use crate::position::Offset;
+use crate::id::SlotKey;
+use crate::position::{Epoch, Offset};
 
 /// How a subscription hangs on its channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,4 +43,20 @@ pub(crate) struct Subscription {
     pub(crate) written: Offset,
     /// Asked for by name, as opposed to `$all` and `$user`.
     pub(crate) named: bool,
+}
+
+/// Where the subscriptions of an event stream stood when it was ended, for the cursors of what was still queued.
+#[derive(Debug, Default)]
+pub(crate) struct LastPositions {
+    pub(crate) epoch: Option<Epoch>,
+    pub(crate) channels: Vec<LastPosition>,
+}
+
+/// See [`LastPositions`].
+#[derive(Debug)]
+pub(crate) struct LastPosition {
+    /// The worker's entry of the channel, which may be gone by now.
+    pub(crate) local: SlotKey,
+    pub(crate) fingerprint: u64,
+    pub(crate) written: Offset,
 }

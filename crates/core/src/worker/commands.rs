@@ -18,7 +18,7 @@ impl Worker {
         };
         session.profile.messages_in += 1;
         match (&session.phase, &command) {
-            (Phase::Closing, _) => {
+            (Phase::Closing(_), _) => {
                 let rejection = Rejection::new(RejectionKind::NotFound, "the connection is closing");
                 return self.reject(key, reply, rejection);
             }
@@ -101,7 +101,7 @@ impl Worker {
         }
         let now = self.now.time;
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if matches!(session.phase, Phase::Closing) {
+        if matches!(session.phase, Phase::Closing(_)) {
             return;
         }
         let profile = &mut session.profile;
@@ -133,7 +133,7 @@ impl Worker {
     /// Puts a frame into a session's outbox, unless the last word has been said.
     pub(crate) fn send(&mut self, key: ConnectionKey, event: Event) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if matches!(session.phase, Phase::Closing) {
+        if matches!(session.phase, Phase::Closing(_)) {
             return;
         }
         session.outbox.push(Frame::new(event), &mut self.pool);

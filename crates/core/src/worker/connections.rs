@@ -68,13 +68,17 @@ impl Worker {
     /// Ends a connection: it is told, its subscriptions end now, its last bytes get a moment.
     pub(crate) fn end(&mut self, key: ConnectionKey, close: Close, reason: Option<Arc<str>>) {
         let Some(session) = self.sessions.get(key) else { return };
-        if matches!(session.phase, Phase::Closing) {
+        if matches!(session.phase, Phase::Closing(_)) {
             return;
         }
+        if matches!(session.phase, Phase::Connecting(_)) {
+            self.forget_early_frames(key);
+        }
+        let last = self.last_positions(key);
         self.detach(key, DisconnectReason::Server(close));
         self.send(key, Event::Goaway { close, reason });
         let session = self.sessions.at_mut(key.slot);
-        session.phase = Phase::Closing;
+        session.phase = Phase::Closing(last);
         session.deadline = self.now.time.after(limits::CLOSE_DEADLINE);
         self.arm_session(key);
         // While it was connecting nothing could be written.
@@ -82,10 +86,18 @@ impl Worker {
         self.peers.outputs.push_back(Output::Close { connection: key, close });
     }
 
+    /// What channels have said to a session that was never told that it is connected.
+    fn forget_early_frames(&mut self, key: ConnectionKey) {
+        let session = self.sessions.at_mut(key.slot);
+        session.outbox.retain(|frame| !matches!(frame.event(), Event::Gap { .. }), &mut self.pool);
+        let messages = session.outbox.retain(|frame| !matches!(frame.event(), Event::Message(_)), &mut self.pool);
+        self.figures.delivered -= messages as u64;
+    }
+
     /// The engine has let go of a connection.
     pub(crate) fn handle_closed(&mut self, key: ConnectionKey, lost: Lost) {
         let Some(session) = self.sessions.get(key) else { return };
-        if !matches!(session.phase, Phase::Closing) {
+        if !matches!(session.phase, Phase::Closing(_)) {
             let reason = match lost {
                 Lost::Closed => DisconnectReason::Closed,
                 Lost::Dropped => DisconnectReason::Lost,
@@ -138,7 +150,7 @@ impl Worker {
                 Answer::Connection(open.map(|it| Box::new(self.info(it))))
             }
             Call::Disconnect { connection, reason } => {
-                let found = self.sessions.get(connection).is_some_and(|it| !matches!(it.phase, Phase::Closing));
+                let found = self.sessions.get(connection).is_some_and(|it| !matches!(it.phase, Phase::Closing(_)));
                 self.end(connection, Close::Stopped, reason);
                 Answer::Found(found)
             }

@@ -326,7 +326,11 @@ impl Worker {
         let session = self.sessions.at_mut(key.slot);
         let Some(subscription) = session.subscriptions.iter_mut().find(|it| it.local == local.slot) else { return };
         let named = subscription.named;
-        subscription.written = position;
+        // A cursor must not stand behind a gap that has not left; the one of another epoch has nothing before it.
+        subscription.written = match &attached.gap {
+            Some(gap) => gap.range.map_or(0, |(from, _)| from - 1),
+            None => position,
+        };
         subscription.link = Link::Behind { next: position + 1, pulling: false, slow: false };
         if let Some(gap) = attached.gap.clone() {
             self.push_gap(key, &channel, gap, local, Position { epoch: attached.epoch.clone(), offset: position });

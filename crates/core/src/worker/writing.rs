@@ -7,7 +7,7 @@ use super::output::Output;
 use crate::event::CursorPositions;
 use crate::frame::{Dialect, Frame};
 use crate::id::ConnectionKey;
-use crate::session::{Due, Link, Provider, Subscription};
+use crate::session::{Due, LastPosition, LastPositions, Link, Phase, Provider, Subscription};
 use crate::timer::{HORIZON, Timer};
 
 impl Worker {
@@ -71,27 +71,39 @@ impl Worker {
     }
 
     /// Notes the positions that the next `count` frames of an SSE connection carry, and fills in all it then has. Returns which
-    /// of the frames moves a position last; `None` if none does.
+    /// of the frames moves a position last; `None` if none does. They count as carried even if the write is cut short, so the
+    /// next call must reach at least as far.
     pub fn move_cursor(&mut self, key: ConnectionKey, count: usize, positions: &mut CursorPositions) -> Option<usize> {
         positions.offsets.clear();
         let session = self.sessions.get_mut(key)?;
-        let subscriptions = &mut session.subscriptions;
-        let mut last = None;
-        for (index, frame) in session.outbox.iter().take(count).enumerate() {
-            let Some((local, offset)) = frame.moves() else { continue };
-            last = Some(index);
-            match subscriptions.iter_mut().find(|it| it.local == local.slot) {
-                Some(subscription) => subscription.written = subscription.written.max(offset),
-                None if local == self.everyone => {
-                    let link = Link::Live { index: 0 };
-                    subscriptions.push(Subscription { local: local.slot, link, written: offset, named: false });
+        let mut last_mover = None;
+        let frames = session.outbox.iter().take(count).enumerate();
+        let moves = frames.filter_map(|(index, frame)| frame.moves().map(|moves| (index, moves)));
+        if let Phase::Closing(last) = &mut session.phase {
+            let last = last.as_mut()?;
+            for (index, (local, offset)) in moves {
+                last_mover = Some(index);
+                if let Some(channel) = last.channels.iter_mut().find(|it| it.local == local) {
+                    channel.written = channel.written.max(offset);
                 }
-                // Unsubscribed in the meantime.
-                None => {}
+            }
+            positions.epoch.clone_from(&last.epoch);
+            let named = last.channels.iter().filter(|it| it.written > 0);
+            positions.offsets.extend(named.map(|it| (it.fingerprint, it.written)));
+            return last_mover;
+        }
+        for (index, (local, offset)) in moves {
+            last_mover = Some(index);
+            if self.locals.get(local).is_none() {
+                // Unsubscribed in the meantime, and another channel may have taken its place.
+                continue;
+            }
+            if let Some(subscription) = session.subscriptions.iter_mut().find(|it| it.local == local.slot) {
+                subscription.written = subscription.written.max(offset);
             }
         }
-        last?;
-        for subscription in subscriptions.iter().filter(|it| it.written > 0) {
+        last_mover?;
+        for subscription in session.subscriptions.iter().filter(|it| it.written > 0) {
             let local = self.locals.at(subscription.local);
             if positions.epoch != local.epoch {
                 if !positions.offsets.is_empty() {
@@ -102,7 +114,20 @@ impl Worker {
             }
             positions.offsets.push((local.fingerprint, subscription.written));
         }
-        last
+        last_mover
+    }
+
+    /// What the cursors of an event stream will need once it listens to nothing any more.
+    pub(crate) fn last_positions(&self, key: ConnectionKey) -> Option<Box<LastPositions>> {
+        let session = self.sessions.get(key).filter(|it| it.profile.client.provider == Provider::Sse)?;
+        let mut last = LastPositions::default();
+        for subscription in &session.subscriptions {
+            let local = self.locals.at(subscription.local);
+            last.epoch = last.epoch.or_else(|| local.epoch.clone());
+            let (local, fingerprint, written) = (local.key, local.fingerprint, subscription.written);
+            last.channels.push(LastPosition { local, fingerprint, written });
+        }
+        Some(Box::new(last))
     }
 
     /// The first `count` frames of a connection have left.
@@ -140,7 +165,11 @@ impl Worker {
             Due::Later => {}
             Due::Beat => self.beat(key),
             Due::Close(close) => return self.end(key, close, None),
-            Due::Abort => return self.peers.outputs.push_back(Output::Abort { connection: key }),
+            Due::Abort => {
+                // Said once, though another entry of the wheel may lie in the same place.
+                session.armed = now.after(HORIZON);
+                return self.peers.outputs.push_back(Output::Abort { connection: key });
+            }
         }
         self.arm_session(key);
     }
