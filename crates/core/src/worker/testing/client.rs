@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::streams::Streams;
+use crate::command::Connect;
 use crate::event::CursorPositions;
 use crate::frame::{Dialect, Frame};
 use crate::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, UserId};
 use crate::position::Start;
+use crate::publish::PublishResult;
+use crate::record::Record;
 use crate::rejection::Close;
 use crate::worker::Input;
 
@@ -49,6 +53,8 @@ pub(crate) struct Client {
     /// Whether its WebSocket library answers Ping.
     pub(crate) answers: bool,
     pub(crate) stage: Stage,
+    /// Its end of the connection is gone.
+    pub(crate) lost: bool,
     /// Lines of what it has read and nobody has looked at.
     pub(crate) journal: VecDeque<String>,
     pub(crate) streams: Streams,
@@ -56,13 +62,19 @@ pub(crate) struct Client {
     pub(crate) asked: BTreeMap<u64, Start>,
     /// Starts of the subscriptions of its `connect`.
     pub(crate) asked_first: BTreeMap<ChannelKey, Start>,
+    /// What its URL said.
+    pub(crate) first: Connect,
     /// It has subscribed without a number, so nobody tells it where that begins.
     pub(crate) unnumbered: bool,
+    /// The application has unsubscribed it from something, which its cursor may say before the frame that tells it.
+    pub(crate) steered: bool,
     /// The cursor of the last block it has read whole.
     pub(crate) cursor: Option<CursorPositions>,
     pub(crate) connected: bool,
-    /// Messages read.
-    pub(crate) messages: u64,
+    /// What became of its publishes, by their number.
+    pub(crate) results: Vec<(u64, PublishResult)>,
+    /// Payloads of ephemeral messages it has read.
+    pub(crate) signals: Vec<Arc<Record>>,
     /// Messages written to its socket, read or not.
     pub(crate) messages_written: u64,
     /// Offsets in excluded gaps that were written to its socket.
@@ -75,6 +87,6 @@ impl Client {
     }
 
     pub(crate) fn space(&self) -> usize {
-        self.socket_max.saturating_sub(self.socket.len())
+        if self.lost { 0 } else { self.socket_max.saturating_sub(self.socket.len()) }
     }
 }

@@ -6,7 +6,7 @@ use super::client::{Arrival, Stage};
 use super::node::{Caller, Node};
 use super::render;
 use super::streams::Facts;
-use crate::event::{CursorPositions, Event};
+use crate::event::{CursorPositions, Event, Outcome};
 use crate::frame::Frame;
 use crate::id::{ChannelKey, ConnectionKey, WorkerId};
 use crate::permissions::{Grants, Identity};
@@ -149,7 +149,13 @@ impl Node {
         let it = &mut self.clients[client];
         let (worker, key) = (it.worker, it.key);
         it.stage = Stage::Gone;
-        it.inputs.clear();
+        let late = std::mem::take(&mut it.inputs);
+        if it.dialect.is_sse() {
+            // A POST is a request of its own: it comes, and finds nobody.
+            let late =
+                late.into_iter().filter(|input| matches!(input, Input::Command { .. } | Input::Malformed { .. }));
+            self.front[worker].extend(late);
+        }
         if let Some(session) = self.workers[worker].sessions.get(key) {
             for frame in session.outbox.iter() {
                 let (messages, excluded) = count(frame);
@@ -228,6 +234,9 @@ impl Node {
         }
         if is_request(&message.0) {
             debt.requests += 1;
+            if let Peer::Publish(draft) = &message.0 {
+                self.signals += u64::from(draft.ephemeral);
+            }
             assert!(debt.requests <= bounds.credits, "more requests than credits");
         }
         self.queues[index].push_back(message);
@@ -253,7 +262,7 @@ impl Node {
     pub(super) fn flush(&mut self, client: usize) {
         let it = &mut self.clients[client];
         let (worker, key) = (it.worker, it.key);
-        let batch = if self.plan.steady { 64 } else { 1 + self.rng.below(6) };
+        let batch = self.plan.batch;
         let machine = &mut self.workers[worker];
         let frames: Vec<Rc<Frame>> = machine.outbox(key).take(batch).cloned().collect();
         let last_mover = if it.is_sse() { frames.iter().rposition(|frame| frame.moves_position()) } else { None };
@@ -288,7 +297,9 @@ impl Node {
             self.progress += 1;
             self.take_frame(client, arrival.frame.event(), false);
             if let Some(cursor) = arrival.cursor {
-                self.clients[client].cursor = Some(cursor);
+                let it = &mut self.clients[client];
+                it.streams.check_cursor(&cursor, it.steered);
+                it.cursor = Some(cursor);
             }
         }
         let it = &mut self.clients[client];
@@ -335,9 +346,13 @@ impl Node {
                 it.streams.begin(subscribed, asked.as_ref(), by_call, facts);
             }
             Event::Unsubscribed { channel, .. } => it.streams.end(channel, by_call),
-            Event::Message(record) => {
-                it.messages += 1;
-                it.streams.message(record, facts);
+            Event::Message(record) if record.offset.is_none() => it.signals.push(record.clone()),
+            Event::Message(record) => it.streams.message(record, facts),
+            Event::Ok { reference: Some(number), outcome: Outcome::Published(published) } => {
+                it.results.push((*number, Ok(published.clone())));
+            }
+            Event::Error { reference: Some(number), rejection } => {
+                it.results.push((*number, Err((**rejection).clone())))
             }
             Event::Gap { channel, gap, position } => it.streams.gap(channel, gap, position, facts),
             Event::Heartbeat if it.answers && !it.is_sse() && it.stage == Stage::Open => {

@@ -10,11 +10,12 @@ use super::log::MemoryLog;
 use super::render;
 use super::rng::Rng;
 use super::streams::Streams;
-use crate::command::{Command, Connect, Listen};
+use crate::command::{Command, Connect, Listen, Subscribe};
 use crate::frame::Dialect;
-use crate::id::{ChannelKey, ConnectionId, SlotKey, WorkerId};
+use crate::id::{Audience, ChannelKey, ConnectionId, SlotKey, WorkerId};
 use crate::options::Options;
 use crate::permissions::Identity;
+use crate::position::{Position, Start};
 use crate::rejection::{Lost, Rejection};
 use crate::session::{self, Protocol, Provider, Reply};
 use crate::time::{Now, Time, UnixMs};
@@ -32,13 +33,15 @@ pub(crate) struct Plan {
     pub(crate) steady: bool,
     /// The log answers later, not in the same turn.
     pub(crate) late_log: bool,
+    /// Frames in one write, at most.
+    pub(crate) batch: usize,
     pub(crate) options: Options,
 }
 
 impl Plan {
     /// A steady node with default options.
     pub(crate) fn steady(workers: usize) -> Self {
-        Self { workers, seed: 0, steady: true, late_log: false, options: Options::default() }
+        Self { workers, seed: 0, steady: true, late_log: false, batch: 64, options: Options::default() }
     }
 }
 
@@ -93,6 +96,8 @@ pub(crate) struct Node {
     pub(super) progress: u64,
     /// Messages that were queued when their connection ended, and offsets in excluded gaps.
     pub(super) discarded: (u64, u64),
+    /// Ephemeral messages on their way to a home, or there.
+    pub(super) signals: u64,
     /// Calls of `handle_timeout`.
     pub(crate) wakes: u64,
     /// A running hash over everything anybody could observe.
@@ -133,6 +138,7 @@ impl Node {
             lifecycle: VecDeque::new(),
             progress: 0,
             discarded: (0, 0),
+            signals: 0,
             wakes: 0,
             digest: 0xcbf2_9ce4_8422_2325,
             recent: VecDeque::new(),
@@ -157,6 +163,7 @@ impl Node {
         let client = session::Client { provider, address, user_agent: None, protocol: Protocol::Http1 };
         let known = identity.clone().unwrap_or_default();
         let asked_first = connect.as_ref().map_or_else(BTreeMap::new, |connect| starts(connect, &known));
+        let first = connect.clone().unwrap_or_default();
         let opened = Opened { connection: key, dialect, client, identity, connect, reference: None };
         self.clients.push(Client {
             name: name.to_owned(),
@@ -173,14 +180,18 @@ impl Node {
             reads: true,
             answers: true,
             stage: Stage::Open,
+            lost: false,
             journal: VecDeque::new(),
             streams: Streams::default(),
             asked: BTreeMap::new(),
             asked_first,
+            first,
             unnumbered: false,
+            steered: false,
             cursor: None,
             connected: false,
-            messages: 0,
+            results: Vec::new(),
+            signals: Vec::new(),
             messages_written: 0,
             excluded_written: 0,
         });
@@ -243,7 +254,16 @@ impl Node {
     /// The application calls a worker.
     pub(crate) fn call(&mut self, worker: usize, call: impl FnOnce(u64) -> Call) {
         let ticket = self.ticket(Caller::Api);
-        self.front[worker].push_back(Input::Call { ticket, call: call(ticket) });
+        let call = call(ticket);
+        if let Call::Unsubscribe { connection, .. } = call
+            && let Some(client) = self.client_at(worker, connection)
+        {
+            self.clients[client].steered = true;
+        }
+        if let Call::Publish(draft) = &call {
+            self.signals += u64::from(draft.ephemeral);
+        }
+        self.front[worker].push_back(Input::Call { ticket, call });
     }
 
     fn ticket(&mut self, caller: Caller) -> u64 {
@@ -255,11 +275,10 @@ impl Node {
     /// A client's connection ends by its own doing, or the network's. What it has sent is still heard; what it has not read is lost.
     pub(crate) fn lose(&mut self, client: usize, lost: Lost) {
         let it = &mut self.clients[client];
-        if it.stage != Stage::Gone {
+        if it.stage != Stage::Gone && !it.lost {
             it.inputs.push_back(Input::Closed { connection: it.key, lost });
             it.socket.clear();
-            it.reads = false;
-            it.socket_max = 0;
+            it.lost = true;
         }
     }
 
@@ -281,6 +300,28 @@ impl Node {
         self.settle();
     }
 
+    /// What a client of an event stream comes back with: its channels, each from its cursor on; without one, its URL.
+    pub(crate) fn resumed(&self, client: usize) -> Connect {
+        let it = &self.clients[client];
+        let Some(cursor) = it.cursor.clone() else { return it.first.clone() };
+        let offsets: BTreeMap<u64, u64> = cursor.offsets.into_iter().collect();
+        let named = it.streams.channels().filter_map(|channel| match &channel.audience {
+            Audience::Named(name) => Some((Listen::Named(name.clone()), channel.clone())),
+            Audience::Everyone | Audience::User(_) => None,
+        });
+        let own = it.user.clone().map(|user| (Listen::OwnUser, ChannelKey::user(it.app, user)));
+        let all = [(Listen::Everyone, ChannelKey::everyone(it.app))];
+        let subscriptions = all.into_iter().chain(own).chain(named).map(|(listen, channel)| {
+            let start = match (&cursor.epoch, offsets.get(&channel.fingerprint())) {
+                (None, _) => Start::Now,
+                (Some(epoch), Some(offset)) => Start::Since(Position { epoch: epoch.clone(), offset: *offset }),
+                (Some(epoch), None) => Start::Beginning(epoch.clone()),
+            };
+            Subscribe { listen, start }
+        });
+        Connect { subscriptions: subscriptions.collect(), ..Connect::default() }
+    }
+
     /// The whole process stands still for a while.
     pub(crate) fn freeze(&mut self, duration: Duration) {
         // Each has gone to sleep until its next deadline.
@@ -292,7 +333,7 @@ impl Node {
         self.settle();
     }
 
-    fn set_time(&mut self, time: Time) {
+    pub(crate) fn set_time(&mut self, time: Time) {
         let passed = u64::try_from(time.since(self.now.time).as_millis()).expect("short");
         self.now = Now { time, wall: UnixMs(self.now.wall.0 + passed) };
     }
@@ -345,7 +386,7 @@ impl Drop for Node {
     }
 }
 
-fn starts(connect: &Connect, identity: &Identity) -> BTreeMap<ChannelKey, crate::position::Start> {
+fn starts(connect: &Connect, identity: &Identity) -> BTreeMap<ChannelKey, Start> {
     let key = |listen: &Listen| match (listen, &identity.user) {
         (Listen::Everyone, _) => Some(ChannelKey::everyone(identity.app)),
         (Listen::OwnUser, user) => user.clone().map(|user| ChannelKey::user(identity.app, user)),

@@ -32,6 +32,14 @@ impl Node {
         self.check_figures();
     }
 
+    /// Checks that no outbox holds more records and gaps than this.
+    pub(crate) fn check_outboxes(&self, most: usize) {
+        for session in self.workers.iter().flat_map(|worker| worker.sessions.iter_from(0)) {
+            let waiting = session.outbox.iter().filter(|frame| frame.moves_position()).count();
+            assert!(waiting <= most, "{waiting} records and gaps wait for one connection, at most {most}");
+        }
+    }
+
     fn check_homes(&self, counts: &BTreeMap<(ChannelKey, usize), (SlotKey, u32)>) {
         let mut told = BTreeMap::new();
         for (index, worker) in self.workers.iter().enumerate() {
@@ -72,12 +80,12 @@ impl Node {
         let machine = &self.workers[it.worker];
         let session = machine.sessions.get(it.key).expect("an open client has a session");
         assert_eq!(session.in_flight, 0, "{}: commands without an answer", it.name);
-        if !it.reads || !matches!(session.phase, Phase::Open) {
+        if !it.reads || it.lost || !matches!(session.phase, Phase::Open) {
             return;
         }
         assert!(it.socket.is_empty() && it.inputs.is_empty());
         assert!(session.outbox.is_empty(), "{}: something waits", it.name);
-        assert!(!session.everyone_behind);
+        assert!(!session.everyone_behind, "{}: is thought to be behind: {:?}", it.name, it.key);
         for subscription in &session.subscriptions {
             let local = machine.locals.at(subscription.local);
             let Link::Live { index } = subscription.link else {
@@ -113,6 +121,8 @@ impl Node {
             links.filter(|it| it.named && !matches!(it.link, Link::Pending { .. })).count() as u64
         });
         assert_eq!(sum(|worker| worker.figures().subscriptions), named, "subscriptions");
+        let admitted = self.log.records().count() as u64 + self.signals;
+        assert_eq!(sum(|worker| worker.figures().published), admitted, "published");
         let (mut queued, mut passed) = (self.discarded.0, self.discarded.1);
         for client in &self.clients {
             queued += client.messages_written;

@@ -10,6 +10,7 @@
 //! ada < news 4 hi                           the next thing ada reads
 //! ada < -                                   nothing more
 //! ada <* pong | news 4 hi                   the next things, in whatever order they come
+//! ada holds news=3 $all=1                   the cursor of the last block it has read; `ada resumes` = is cut, and back with it
 //! ada stops / ada reads / ada reads 3       its pace; `ada takes 2` = frames that fit into its socket
 //! api > disconnect ada    api < found       a call and its answer
 //! app < 1 connected ada WebSocket           lifecycle events; once one is named, all must be
@@ -26,6 +27,7 @@ use bytes::Bytes;
 use super::engine::identify;
 use super::node::{Node, Plan, words};
 use super::words::{command, connect, options, publish};
+use crate::command::Connect;
 use crate::frame::Dialect;
 use crate::id::{AppId, ChannelKey, ChannelName, MessageId, UserId};
 use crate::permissions::{Grants, Identity};
@@ -39,11 +41,11 @@ use crate::worker::{Call, ConnectionQuery, Input};
 pub(crate) fn check(script: &str) {
     let head = script.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let head = head.strip_prefix("node ").unwrap_or_default();
-    let (workers, options) = options(head);
+    let (workers, batch, options) = options(head);
     let orders = if head.contains("steady") { 1 } else { 4 };
     for workers in workers.map_or(vec![1, 2, 4], |workers| vec![workers]) {
         for (seed, late_log) in [(0, false), (1, true), (2, false), (3, true)].into_iter().take(orders) {
-            let plan = Plan { workers, seed, steady: seed == 0, late_log, options: options.clone() };
+            let plan = Plan { workers, seed, steady: seed == 0, late_log, batch, options: options.clone() };
             run(script, plan);
         }
     }
@@ -63,6 +65,19 @@ pub(crate) fn run(script: &str, plan: Plan) {
     }
     stage.at = format!("the end on {label}");
     stage.finish();
+}
+
+impl Node {
+    /// Somebody comes over a WebSocket of the first worker, and is connected at once.
+    pub(crate) fn join(&mut self, name: &str) -> usize {
+        self.open(name, 0, Dialect::WebSocketJson, identify(name), Some(Connect::default()))
+    }
+
+    /// A command in the words of scripts.
+    pub(crate) fn say(&mut self, client: usize, verb: &str, rest: &str) {
+        let command = command(verb, rest, |name| panic!("{name}?"));
+        self.command(client, command, Some(1));
+    }
 }
 
 /// A script under way.
@@ -232,6 +247,21 @@ impl Theatre {
                     "stops" => it.reads = false,
                     "reads" if rest.is_empty() => it.reads = true,
                     "reads" => self.node.read(client, rest.parse().expect("a number")),
+                    "resumes" => {
+                        let identity = identify(name);
+                        let (worker, dialect, connect) = (it.worker, it.dialect, self.node.resumed(client));
+                        let worker = (worker + 1) % self.node.workers.len();
+                        self.node.lose(client, Lost::Dropped);
+                        self.node.open(name, worker, dialect, identity, Some(connect));
+                    }
+                    "holds" => {
+                        let held = it.cursor.clone().unwrap_or_default().offsets;
+                        let mut expected: Vec<(u64, u64)> = rest.split_whitespace().map(held_of).collect();
+                        let mut held: Vec<_> = held.into_iter().collect();
+                        held.sort_unstable();
+                        expected.sort_unstable();
+                        assert_eq!(held, expected, "{}", self.at);
+                    }
                     "takes" => it.socket_max = rest.parse().expect("a number"),
                     "mutes" => it.answers = false,
                     "drops" => self.node.lose(client, Lost::Dropped),
@@ -298,6 +328,18 @@ impl Theatre {
         self.node.check_rest();
         self.node.check_empty();
     }
+}
+
+/// `news=3` as a cursor says it.
+fn held_of(word: &str) -> (u64, u64) {
+    let (name, offset) = word.split_once('=').expect("channel=offset");
+    let app = AppId::default();
+    let channel = match name.strip_prefix("$user:") {
+        Some(user) => ChannelKey::user(app, UserId::parse(user).expect("a user")),
+        None if name == "$all" => ChannelKey::everyone(app),
+        None => ChannelKey::named(app, ChannelName::parse(name).expect("a channel name")),
+    };
+    (channel.fingerprint(), offset.parse().expect("an offset"))
 }
 
 /// `500ms`, `30s`, `11m`.

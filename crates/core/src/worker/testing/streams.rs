@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::log::MemoryLog;
 use super::render;
-use crate::event::Subscribed;
+use crate::event::{CursorPositions, Subscribed};
 use crate::id::{Audience, ChannelKey, ConnectionId};
 use crate::position::{Gap, GapReason, Offset, Position, Start};
 use crate::record::Record;
@@ -19,10 +19,23 @@ use crate::record::Record;
 pub(crate) struct Stream {
     /// Everything up to here has been covered.
     pub(crate) position: Offset,
-    /// A gap that ends at `position` must come first.
-    owes_gap: bool,
+    /// A gap that ends at `position` must come first, and begin after where the client was.
+    owes: Option<Owed>,
+    /// Frames have moved the position, so that a cursor names it.
+    moved: bool,
     /// No `subscribed` has been seen yet: where the frames began, and with which gap.
     tentative: Option<(Offset, Option<Gap>)>,
+}
+
+/// The gap that must follow `unrecovered`.
+#[derive(Clone, Debug)]
+enum Owed {
+    /// The client's position is comparable: the gap begins right after it.
+    After(Offset),
+    /// It is of another epoch, or of the future.
+    Epoch,
+    /// Nobody knows where the client was.
+    Any,
 }
 
 /// All subscriptions of one connection.
@@ -56,15 +69,11 @@ impl Streams {
 
     /// The position a client would come back with.
     pub(crate) fn position(&self, channel: &ChannelKey) -> Option<Offset> {
-        self.streams.get(channel).filter(|stream| !stream.owes_gap).map(|stream| stream.position)
+        self.streams.get(channel).filter(|stream| stream.owes.is_none()).map(|stream| stream.position)
     }
 
     pub(crate) fn channels(&self) -> impl Iterator<Item = &ChannelKey> {
         self.streams.keys()
-    }
-
-    pub(crate) fn listens(&self, channel: &ChannelKey) -> bool {
-        self.streams.contains_key(channel) || self.floors.contains_key(channel)
     }
 
     pub(crate) fn trails(&self, channel: &ChannelKey) -> bool {
@@ -76,6 +85,9 @@ impl Streams {
         let (channel, position) = (&subscribed.channel, subscribed.position.offset);
         let name = render::channel(channel);
         assert_eq!(subscribed.position.epoch, *facts.log.epoch());
+        if !by_call && self.trailing.contains(channel) {
+            return; // `unsubscribed` was quicker.
+        }
         assert!(position <= subscribed.head, "{name}: continues at {position}, beyond the head {}", subscribed.head);
         if let Some(stream) = self.streams.get_mut(channel) {
             match stream.tentative.take() {
@@ -89,15 +101,22 @@ impl Streams {
             return;
         }
         match (asked, subscribed.recovered) {
+            // Offset 0 is before the first, wherever that is.
             (Some(Start::Since(since)), Some(true)) => {
-                assert_eq!(since.offset, position, "{name}: recovered means from where the client was");
+                assert!(since.offset == position || since.offset == 0, "{name}: recovered, but not from {since:?}");
             }
             (Some(Start::Since(_) | Start::Beginning(_)), Some(_)) => {}
             (None | Some(Start::Now | Start::Rewind(_)), None) => {}
             (asked, said) => panic!("{name}: asked {asked:?}, recovered {said:?}"),
         }
-        let owes_gap = subscribed.recovered == Some(false);
-        self.streams.insert(channel.clone(), Stream { position, owes_gap, tentative: None });
+        let owes = (subscribed.recovered == Some(false)).then(|| match asked {
+            Some(Start::Since(since)) if since.epoch != *facts.log.epoch() || since.offset > subscribed.head => {
+                Owed::Epoch
+            }
+            Some(Start::Since(since)) if since.offset > 0 => Owed::After(since.offset),
+            Some(Start::Since(_) | Start::Beginning(_) | Start::Now | Start::Rewind(_)) | None => Owed::Any,
+        });
+        self.streams.insert(channel.clone(), Stream { position, owes, moved: false, tentative: None });
     }
 
     pub(crate) fn end(&mut self, channel: &ChannelKey, by_call: bool) {
@@ -157,16 +176,46 @@ impl Streams {
                 }
             }
             let tentative = Some((from - 1, gap.cloned()));
-            self.streams.insert(channel.clone(), Stream { position: to, owes_gap: false, tentative });
+            self.streams.insert(channel.clone(), Stream { position: to, owes: None, moved: true, tentative });
             return;
         };
-        if std::mem::take(&mut stream.owes_gap) {
+        stream.moved = true;
+        if let Some(owed) = stream.owes.take() {
             let gap = gap.unwrap_or_else(|| panic!("{name}: {from} instead of the gap after 'unrecovered'"));
             assert!(gap.reason.lost() && to == stream.position, "{name}: {gap:?} after 'unrecovered'");
+            match owed {
+                Owed::After(since) => {
+                    assert_eq!(gap.range, Some((since + 1, to)), "{name}: what was lost since {since}")
+                }
+                Owed::Epoch => assert_eq!(gap.reason, GapReason::Epoch, "{name}: another epoch, or the future"),
+                Owed::Any => {}
+            }
             return;
         }
         assert_eq!(from, stream.position + 1, "{name}: {from}-{to} ({gap:?}) follows {}", stream.position);
         stream.position = to;
+    }
+
+    /// A cursor was read, the last of its write: it names what was read, and nothing that was not.
+    pub(crate) fn check_cursor(&self, cursor: &CursorPositions, steered: bool) {
+        let named: BTreeMap<u64, Offset> = cursor.offsets.iter().copied().collect();
+        for (channel, stream) in &self.streams {
+            let name = render::channel(channel);
+            match named.get(&channel.fingerprint()) {
+                Some(offset) if stream.owes.is_some() => {
+                    assert!(*offset < stream.position, "{name}: the cursor hides a gap that was not read");
+                }
+                Some(offset) if stream.moved => assert_eq!(*offset, stream.position, "{name}: the cursor lies"),
+                Some(offset) => assert!(*offset <= stream.position, "{name}: the cursor runs ahead"),
+                None => {
+                    assert!(steered || !stream.moved || stream.position == 0, "{name}: the cursor does not name it")
+                }
+            }
+        }
+        for (channel, floor) in &self.floors {
+            let offset = named.get(&channel.fingerprint()).copied().unwrap_or_default();
+            assert!(offset <= *floor, "{}: the cursor runs ahead", render::channel(channel));
+        }
     }
 
     /// At quiet time everything has been covered.
@@ -174,7 +223,7 @@ impl Streams {
         for (channel, stream) in &self.streams {
             let name = render::channel(channel);
             assert_eq!(stream.position, log.head(channel), "{name}: a client stays behind the head");
-            assert!(!stream.owes_gap, "{name}: the gap after 'unrecovered' never came");
+            assert!(stream.owes.is_none(), "{name}: the gap after 'unrecovered' never came");
         }
         for (channel, floor) in &self.floors {
             let missed = (floor + 1..=log.head(channel)).find(|offset| log.record(channel, *offset).is_some());

@@ -11,15 +11,16 @@ use crate::options::{Options, Rule};
 use crate::pattern::Pattern;
 use crate::position::{Epoch, Position, Start};
 
-/// `workers=2 outbox=4 ring=8 …`: the number of workers if it is fixed, and the options.
-pub(super) fn options(line: &str) -> (Option<usize>, Options) {
+/// `workers=2 outbox=4 ring=8 …`: the number of workers if it is fixed, the frames of one write, and the options.
+pub(super) fn options(line: &str) -> (Option<usize>, usize, Options) {
     let mut options = Options::default();
-    let mut workers = None;
+    let (mut workers, mut batch) = (None, 64);
     for word in line.split_whitespace().filter(|word| *word != "steady") {
         let (name, value) = word.split_once('=').expect("name=value");
         let number = || value.parse::<u64>().expect("a number");
         match name {
             "workers" => workers = Some(number() as usize),
+            "batch" => batch = number() as usize,
             "outbox" => options.outbox_records = number() as u32,
             "outbox_bytes" => options.outbox_bytes = number() as u32,
             "ring" => options.history.records = number() as u32,
@@ -43,7 +44,7 @@ pub(super) fn options(line: &str) -> (Option<usize>, Options) {
             name => panic!("{name}?"),
         }
     }
-    (workers, options)
+    (workers, batch, options)
 }
 
 /// A command by its verb and arguments; `named` knows the connections.

@@ -1,6 +1,10 @@
 //! Live and Behind: slow readers, full queues, pages.
 
-use crate::worker::testing::check;
+use crate::command::Connect;
+use crate::frame::Dialect;
+use crate::permissions::{Grants, Identity};
+use crate::session::Link;
+use crate::worker::testing::{Node, Plan, check};
 
 #[test]
 fn a_slow_reader_is_caught_up_from_history() {
@@ -197,4 +201,35 @@ fn who_comes_while_a_queue_was_full_hears_everything() {
         ada drops
         ",
     );
+}
+
+/// A page for a channel that was left meanwhile was dropped, and with it the turn of the other channels of that session.
+#[test]
+fn leaving_one_channel_does_not_hold_up_the_others() {
+    let mut node = Node::new(Plan::steady(1));
+    // By POST, since an answer in the stream would give the session another turn.
+    node.open(
+        "ada",
+        0,
+        Dialect::SseData,
+        Some(Identity { grants: Grants::ALL, ..Identity::default() }),
+        Some(Connect::default()),
+    );
+    node.say(0, "publish", "x hi");
+    node.say(0, "publish", "y hi");
+    node.settle();
+    node.say(0, "subscribe", "x<9");
+    node.say(0, "subscribe", "y<9");
+    let pulls = |node: &Node| {
+        let links = node.workers[0].sessions.iter_from(0).flat_map(|session| &session.subscriptions);
+        links.filter(|it| matches!(it.link, Link::Behind { pulling: true, .. })).count()
+    };
+    while pulls(&node) == 0 {
+        node.turn(0);
+        node.read(0, 9);
+    }
+    node.say(0, "unsubscribe", "x");
+    node.settle();
+    assert_eq!(node.clients[0].journal.back().map(String::as_str), Some("y 1 hi"));
+    node.check_rest();
 }

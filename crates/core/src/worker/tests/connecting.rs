@@ -231,6 +231,8 @@ fn close_before_connected_says_goodbye_only() {
     check(
         "
         node steady
+        api > publish chat a
+        api < at 1 to 0
         ada opens
         ada > connect #1 news & ada > close #2
         ada < ok #2

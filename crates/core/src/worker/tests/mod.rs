@@ -2,8 +2,10 @@
 
 mod catching_up;
 mod connecting;
+mod cursor;
 mod everyone;
 mod heartbeat;
 mod registry;
+mod simulation;
 mod subscribing;
 mod walking;

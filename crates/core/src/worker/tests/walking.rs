@@ -1,11 +1,6 @@
 //! Walks that pause, and what happens to the audience meanwhile.
 
-use crate::command::{Ack, Command, Publish, Subscribe, Target};
-use crate::frame::Dialect;
-use crate::id::{ChannelName, EventType, UserId};
 use crate::options::Bounds;
-use crate::permissions::{Grants, Identity};
-use crate::position::Start;
 use crate::rejection::Lost;
 use crate::worker::testing::{Node, Plan};
 
@@ -15,40 +10,11 @@ fn node(listeners: usize) -> Node {
     plan.options.bounds = Bounds { walk_steps: 1, ..Bounds::default() };
     let mut node = Node::new(plan);
     for index in 0..listeners {
-        open(&mut node, &format!("listener {index}"));
-        subscribe(&mut node, index, "news");
+        node.join(&format!("listener {index}"));
+        node.say(index, "subscribe", "news");
     }
     node.settle();
     node
-}
-
-fn open(node: &mut Node, name: &str) -> usize {
-    let identity = Identity { user: UserId::parse(name).ok(), grants: Grants::ALL, ..Identity::default() };
-    node.open(name, 0, Dialect::WebSocketJson, Some(identity), Some(Default::default()))
-}
-
-fn subscribe(node: &mut Node, client: usize, channel: &str) {
-    let listen = crate::command::Listen::Named(ChannelName::parse(channel).unwrap());
-    node.command(client, Command::Subscribe(Subscribe { listen, start: Start::Now }), Some(1));
-}
-
-fn publish(node: &mut Node, client: usize, target: Target) {
-    let publish = Publish {
-        target,
-        event_type: EventType::parse("said").unwrap(),
-        data: "hi".into(),
-        id: None,
-        key: None,
-        meta: None,
-        ephemeral: false,
-        exclude: Vec::new(),
-        ack: Ack::Node,
-    };
-    node.command(client, Command::Publish(Box::new(publish)), Some(2));
-}
-
-fn news() -> Target {
-    Target::Channel(ChannelName::parse("news").unwrap())
 }
 
 /// Takes inputs until a walk pauses.
@@ -67,13 +33,13 @@ fn heard(node: &mut Node, line: &str) -> usize {
 #[test]
 fn an_entry_is_kept_while_a_walk_is_on_it() {
     let mut node = node(5);
-    publish(&mut node, 0, news());
+    node.say(0, "publish", "news hi");
     pause(&mut node);
     (0..5).for_each(|client| node.lose(client, Lost::Dropped));
     while node.step(0) {}
     node.workers[0].finish_turn(node.now);
-    let other = open(&mut node, "other");
-    subscribe(&mut node, other, "chat");
+    let other = node.join("other");
+    node.say(other, "subscribe", "chat");
     while node.step(0) {}
     assert!(node.workers[0].is_walking());
     assert_eq!(heard(&mut node, "news 1 hi"), 0);
@@ -84,14 +50,14 @@ fn an_entry_is_kept_while_a_walk_is_on_it() {
 fn who_leaves_during_a_walk_leaves_a_hole_that_is_closed() {
     for leavers in [&[0_usize][..], &[4], &[1, 3], &[0, 2, 4], &[1, 2, 3, 4], &[3, 1, 0]] {
         let mut node = node(5);
-        publish(&mut node, 0, news());
+        node.say(0, "publish", "news hi");
         pause(&mut node);
         leavers.iter().for_each(|client| node.lose(*client, Lost::Dropped));
         while node.step(0) {}
         assert_eq!(heard(&mut node, "news 1 hi"), 5 - leavers.len(), "{leavers:?} left");
         node.check_rest();
         let rest = (0..5).find(|client| !leavers.contains(client)).unwrap();
-        publish(&mut node, rest, news());
+        node.say(rest, "publish", "news hi");
         assert_eq!(heard(&mut node, "news 2 hi"), 5 - leavers.len(), "{leavers:?} left");
     }
 }
@@ -99,14 +65,14 @@ fn who_leaves_during_a_walk_leaves_a_hole_that_is_closed() {
 #[test]
 fn who_comes_during_a_walk_hears_the_next_one() {
     let mut node = node(3);
-    publish(&mut node, 0, news());
+    node.say(0, "publish", "news hi");
     pause(&mut node);
-    open(&mut node, "late");
-    subscribe(&mut node, 3, "news");
+    node.join("late");
+    node.say(3, "subscribe", "news");
     while node.step(0) {}
     assert_eq!(node.clients[3].inputs.len(), 3, "new connections wait");
     assert_eq!(heard(&mut node, "news 1 hi"), 3);
-    publish(&mut node, 0, news());
+    node.say(0, "publish", "news hi");
     assert_eq!(heard(&mut node, "news 2 hi"), 4);
     node.check_rest();
 }
@@ -114,7 +80,7 @@ fn who_comes_during_a_walk_hears_the_next_one() {
 #[test]
 fn a_walk_over_everyone_sees_who_comes_and_goes() {
     let mut node = node(4);
-    publish(&mut node, 0, Target::Everyone);
+    node.say(0, "publish", "$all hi");
     pause(&mut node);
     node.lose(3, Lost::Dropped);
     while node.step(0) {}
@@ -129,14 +95,14 @@ fn who_falls_behind_during_a_walk_is_caught_up() {
     plan.options.outbox_records = 1;
     let mut node = Node::new(plan);
     for index in 0..4 {
-        open(&mut node, &format!("listener {index}"));
-        subscribe(&mut node, index, "news");
+        node.join(&format!("listener {index}"));
+        node.say(index, "subscribe", "news");
     }
     node.settle();
     for client in [1, 2] {
         node.clients[client].socket_max = 0;
     }
-    (0..3).for_each(|_| publish(&mut node, 0, news()));
+    (0..3).for_each(|_| node.say(0, "publish", "news hi"));
     node.settle();
     for client in [1, 2] {
         node.clients[client].socket_max = 9;

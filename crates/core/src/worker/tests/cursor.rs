@@ -1,0 +1,146 @@
+//! The cursor of an event stream: what a client that was cut comes back with.
+
+use crate::worker::testing::check;
+
+#[test]
+fn a_cursor_names_what_the_write_brought() {
+    check(
+        "
+        node steady
+        bo opens connect
+        bo < connected
+        bo > publish news a & bo > publish chat b & bo > publish chat c
+        ada opens sse connect news
+        ada < connected [news 1..1]
+        ada holds news=1
+        ada > subscribe #1 chat@1
+        ada < subscribed #1 chat 1..2 recovered
+        ada < chat 2 c
+        ada holds news=1 chat=2
+        bo > publish user:ada d & bo > publish $all e
+        bo < $all 1 e
+        ada <* $user:ada 1 d | $all 1 e
+        ada holds news=1 chat=2 $user:ada=1 $all=1
+        bo > publish news f exclude=ada
+        ada < news gap 2-2 excluded
+        ada holds news=2 chat=2 $user:ada=1 $all=1
+        ada > unsubscribe #2 chat
+        ada < unsubscribed #2 chat
+        bo > publish news g
+        ada < news 3 g
+        ada holds news=3 $user:ada=1 $all=1
+        ",
+    );
+}
+
+#[test]
+fn a_client_that_is_cut_misses_nothing() {
+    check(
+        "
+        node batch=2 steady
+        bo opens connect
+        bo < connected
+        ada opens sse connect news
+        ada < connected [news 0..0]
+        ada stops
+        ada takes 9
+        bo > publish news a & bo > publish news b & bo > publish news c & bo > publish news d
+        ada reads 3
+        ada < news 1 a
+        ada < news 2 b
+        ada < news 3 c
+        ada holds news=2
+        bo > publish user:ada e & bo > publish $all f
+        bo < $all 1 f
+        ada resumes
+        ada < connected [$all 0..1 recovered] [$user:ada 0..1 recovered] [news 2..4 recovered]
+        ada <* $all 1 f | $user:ada 1 e | news 3 c | news 4 d
+        ada holds $all=1 $user:ada=1 news=4
+        ",
+    );
+}
+
+/// The position behind a gap stood in the cursor before the gap had left, and a client that was cut there never heard of it.
+#[test]
+fn a_cursor_does_not_hide_a_gap_that_has_not_left() {
+    check(
+        "
+        node ring=2 batch=1 steady
+        bo opens connect
+        bo < connected
+        bo > publish news a & bo > publish news b & bo > publish news c & bo > publish news d
+        ada opens sse connect news@1 & ada stops & ada takes 1
+        ada reads 1
+        ada < connected [news 2..4 unrecovered]
+        ada holds news=1
+        ada resumes
+        ada < connected [$all 0..0 recovered] [$user:ada 0..0 recovered] [news 2..4 unrecovered]
+        ada < news gap 2-2 window
+        ada < news 3 c
+        ada < news 4 d
+        eve opens sse connect news@x:3 & eve stops & eve takes 1
+        eve reads 1
+        eve < connected [news 2..4 unrecovered]
+        eve holds
+        eve drops
+        ",
+    );
+}
+
+/// The places of channels are reused, and a frame that waited from an earlier channel moved the position of the later one.
+#[test]
+fn a_frame_of_a_channel_that_was_left_moves_nobody_elses_position() {
+    check(
+        "
+        node batch=1 steady workers=1
+        bo opens connect
+        bo < connected
+        ada opens sse connect old
+        ada < connected [old 0..0]
+        ada takes 0
+        ada stops
+        bo > publish old a & bo > publish old b & bo > publish old c & bo > publish old d
+        ada > unsubscribe #1 old
+        ada < unsubscribed #1 old
+        ada > subscribe #2 new
+        ada < subscribed #2 new 0..0
+        bo > publish new e
+        ada takes 9
+        ada reads
+        ada < old 1 a
+        ada < old 2 b
+        ada < old 3 c
+        ada < old 4 d
+        ada < new 1 e
+        ada holds new=1
+        ",
+    );
+}
+
+/// Whoever was sent away with messages still queued got a cursor that named nothing, and came back to miss what followed.
+#[test]
+fn the_last_cursor_of_an_ended_stream_is_whole() {
+    check(
+        "
+        bo opens connect
+        bo < connected
+        ada opens sse connect news chat
+        ada < connected [news 0..0] [chat 0..0]
+        bo > publish chat c
+        ada < chat 1 c
+        ada takes 0
+        ada stops
+        bo > publish news a
+        bo > publish news b
+        api > disconnect ada
+        api < found
+        bo > publish news d
+        ada takes 9
+        ada reads
+        ada < news 1 a
+        ada < news 2 b
+        ada < goaway Stopped
+        ada holds news=2 chat=1
+        ",
+    );
+}
