@@ -104,8 +104,10 @@ impl Worker {
     fn begin_own(&mut self, key: ConnectionKey, channel: &ChannelKey, asked: Option<(Index, Start)>) {
         let at_home = self.home_worker(channel.fingerprint()) == self.id;
         let (index, start) = asked.unwrap_or((None, Start::Now));
-        let behind = self.local_index.get(channel).is_some_and(|local| self.locals.at(local.slot).behind);
-        if !at_home || behind || start != Start::Now {
+        // A request under way decides where the queue begins, and while nothing comes through it the home has to be asked.
+        let entry = self.local_index.get(channel).map(|local| self.locals.at(local.slot));
+        let unsure = entry.is_some_and(|entry| entry.behind || entry.home.is_none() && entry.attaching > 0);
+        if !at_home || unsure || start != Start::Now {
             self.begin_attach(key, channel, index, start);
             return;
         }

@@ -70,13 +70,31 @@ pub(crate) fn run(script: &str, plan: Plan) {
 impl Node {
     /// Somebody comes over a WebSocket of the first worker, and is connected at once.
     pub(crate) fn join(&mut self, name: &str) -> usize {
-        self.open(name, 0, Dialect::WebSocketJson, identify(name), Some(Connect::default()))
+        self.join_with(name, "")
+    }
+
+    /// … with these subscriptions in the words of scripts.
+    pub(crate) fn join_with(&mut self, name: &str, subscriptions: &str) -> usize {
+        self.open(name, 0, Dialect::WebSocketJson, identify(name), Some(connect(subscriptions)))
     }
 
     /// A command in the words of scripts.
     pub(crate) fn say(&mut self, client: usize, verb: &str, rest: &str) {
         let command = command(verb, rest, |name| panic!("{name}?"));
         self.command(client, command, Some(1));
+    }
+
+    /// The application publishes, in the words of scripts.
+    pub(crate) fn publish_by_call(&mut self, rest: &str) {
+        let publish = publish(rest, |name| self.clients.iter().rfind(|it| it.name == name).expect("a client").id);
+        let fresh = MessageId::parse("fresh").expect("an id");
+        let publisher = Publisher::Server(words("key"));
+        let draft = draft(AppId::default(), publish, None, publisher, fresh, Origin::Nobody);
+        let home = self.home_of(&draft.channel);
+        self.call(home, |ticket| {
+            let origin = Origin::Call { ticket };
+            Call::Publish(Box::new(crate::publish::Draft { origin, ..draft }))
+        });
     }
 }
 
@@ -170,7 +188,7 @@ impl Theatre {
         let (first, more) = rest.split_once(' ').unwrap_or((rest, ""));
         let channel = |name: &str| ChannelName::parse(name).expect("a channel name");
         match verb {
-            "publish" => self.call_publish(rest),
+            "publish" => self.node.publish_by_call(rest),
             "disconnect" => {
                 let client = &self.node.clients[self.client(first)];
                 let (worker, connection) = (client.worker, client.key);
@@ -213,18 +231,6 @@ impl Theatre {
             }
             verb => panic!("{verb}? {}", self.at),
         }
-    }
-
-    fn call_publish(&mut self, rest: &str) {
-        let publish = publish(rest, |name| self.node.clients[self.client(name)].id);
-        let fresh = MessageId::parse("fresh").expect("an id");
-        let publisher = Publisher::Server(words("key"));
-        let draft = draft(AppId::default(), publish, None, publisher, fresh, Origin::Nobody);
-        let home = self.node.home_of(&draft.channel);
-        self.node.call(home, |ticket| {
-            let origin = Origin::Call { ticket };
-            Call::Publish(Box::new(crate::publish::Draft { origin, ..draft }))
-        });
     }
 
     fn act(&mut self, line: &str) {
