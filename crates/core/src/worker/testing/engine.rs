@@ -341,6 +341,8 @@ impl Node {
                     it.streams.set_floor(channel, head);
                 }
             }
+            // A session that ends before it is connected still answers what it was asked.
+            Event::Subscribed { .. } if !it.connected && !it.is_sse() => {}
             Event::Subscribed { reference, subscribed } => {
                 let asked = reference.and_then(|number| it.asked.remove(&number));
                 it.streams.begin(subscribed, asked.as_ref(), by_call, facts);
