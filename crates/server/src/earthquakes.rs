@@ -101,15 +101,23 @@ async fn wait_until(until: f64, clock: &mut f64, speed: &mut watch::Receiver<f64
     while *clock < until {
         let factor = *speed.borrow_and_update();
         let began = Instant::now();
-        let whole = Duration::from_secs_f64((until - *clock) / factor / 1_000.0);
-        let changed = tokio::time::timeout(whole, speed.changed()).await;
-        *clock = match changed {
-            Ok(Ok(())) => *clock + began.elapsed().as_secs_f64() * 1_000.0 * factor,
+        match tokio::time::timeout(real(until - *clock, factor), speed.changed()).await {
+            Ok(Ok(())) => *clock += passed(began.elapsed(), factor),
             // Nobody is left who could change it; the connector goes away.
             Ok(Err(_)) => return,
-            Err(_) => until,
-        };
+            Err(_) => *clock = until,
+        }
     }
+}
+
+/// How long so many feed milliseconds take.
+fn real(feed_ms: f64, factor: f64) -> Duration {
+    Duration::from_secs_f64(feed_ms / factor / 1_000.0)
+}
+
+/// The feed milliseconds that pass meanwhile.
+fn passed(time: Duration, factor: f64) -> f64 {
+    time.as_secs_f64() * 1_000.0 * factor
 }
 
 /// The speed that a message asks for.
@@ -227,22 +235,26 @@ mod tests {
         assert_eq!(asked(CHANNEL, "speed", r#"{"factor":3600}"#), None);
     }
 
-    /// How long it takes from feed second 0 to 600, in whole ms, with the speed changed to `then` after 200 ms.
-    async fn wait(first: f64, then: f64) -> u128 {
-        let sender = watch::Sender::new(first);
-        let (mut clock, mut speed, began) = (0.0, sender.subscribe(), Instant::now());
-        let change = async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            sender.send_replace(then);
-        };
-        tokio::join!(wait_until(600_000.0, &mut clock, &mut speed), change);
-        began.elapsed().as_millis()
+    #[test]
+    fn the_slowest_speed_is_as_it_was_and_the_fastest_a_day_in_a_second() {
+        assert_eq!(real(600_000.0, FACTOR), Duration::from_secs(1));
+        assert_eq!(real(600_000.0, *FACTORS.start()), Duration::from_secs(600));
+        assert_eq!(real(86_400_000.0, *FACTORS.end()), Duration::from_secs(1));
+        let half = Duration::from_millis(500);
+        assert_eq!(passed(half, FACTOR), 300_000.0, "what is left after a change goes on at the new speed");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_new_speed_counts_from_the_moment_it_is_asked_for() {
-        assert_eq!(wait(600.0, 600.0).await, 1_000);
-        assert_eq!(wait(600.0, 1_200.0).await, 600, "a fifth at the old speed, the rest at twice that");
-        assert_eq!(wait(600.0, 60.0).await, 8_200, "a fifth at the old speed, the rest at a tenth of it");
+    #[tokio::test]
+    async fn a_new_speed_does_not_wait_for_the_old_one() {
+        let sender = watch::Sender::new(1.0);
+        let (mut clock, mut speed) = (0.0, sender.subscribe());
+        // At the old speed this would take a week.
+        let wait = wait_until(604_800_000.0, &mut clock, &mut speed);
+        let change = async {
+            tokio::task::yield_now().await;
+            sender.send_replace(1e12);
+        };
+        tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(wait, change) }).await.expect("it changed");
+        assert_eq!(clock, 604_800_000.0);
     }
 }

@@ -26,7 +26,6 @@ static DOCUMENT: LazyLock<String> =
         title = "Realtime Connector",
         description = "The HTTP API for servers: publish, look, steer. Pages and devices connect by WebSocket or Server-Sent Events.",
         license(name = "MIT", identifier = "MIT"),
-        contact(),
     ),
     paths(
         broadcast::handle,
@@ -70,6 +69,8 @@ struct Key;
 
 impl Modify for Key {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        // The workspace's authors are no address that anybody could write to.
+        document.info.contact = None;
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some("One of `auth.apiKeys`. In development mode none is needed."));
