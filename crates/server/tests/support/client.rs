@@ -224,6 +224,8 @@ pub(crate) enum Received {
 #[derive(Debug)]
 pub(crate) struct Ws {
     wire: Wire,
+    /// The answer to the handshake.
+    pub(crate) head: Response,
     decoder: Decoder,
     received: VecDeque<Received>,
     sent: u32,
@@ -283,7 +285,7 @@ impl Ws {
         let accept = accept_key(key.as_bytes());
         assert_eq!(response.header("sec-websocket-accept").map(str::as_bytes), Some(&accept[..]));
         let decoder = Decoder::new(Role::Client);
-        Ok(Self { wire, decoder, received: VecDeque::new(), sent: 0, answers_pings: true })
+        Ok(Self { wire, head: response, decoder, received: VecDeque::new(), sent: 0, answers_pings: true })
     }
 
     /// Waits for this long, from now on, whenever something shall come.
@@ -302,6 +304,16 @@ impl Ws {
     /// Sends bytes as they are.
     pub(crate) async fn send_raw(&mut self, bytes: &[u8]) {
         self.wire.send(bytes).await;
+    }
+
+    /// Sends bytes to a server that may have closed already, for as long as it takes.
+    pub(crate) async fn try_send_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.wire.socket.write_all(bytes).await
+    }
+
+    /// The socket alone, with what was not read yet still in it.
+    pub(crate) fn into_socket(self) -> TcpStream {
+        self.wire.socket
     }
 
     pub(crate) async fn send_text(&mut self, text: &str) {

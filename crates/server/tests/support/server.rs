@@ -26,7 +26,7 @@ impl Server {
 
     /// A server exactly as configured.
     pub(crate) async fn start_at(config: Config) -> Self {
-        let rc = Builder::new(config).build().expect("the configuration is sound");
+        let rc = Builder::new(config).playground(false).build().expect("the configuration is sound");
         let addr = rc.serve().await.expect("the address is free").local_addr();
         Self { rc, addr }
     }
