@@ -48,8 +48,16 @@ async fn dev_mode_answers_to_loopback_names_only() {
     let server = Server::with_playground().await;
     let paths = ["/", "/playground/app.js", "/api/info", "/api/connections", "/metrics", "/ws", "/sse?channel=c"];
     let strangers = [
-        "evil.example", "localhost.evil.example", "evil-localhost", "127.0.0.1.evil.example", "127.0.0.2", "0.0.0.0",
-        "192.168.0.1:8080", "localhost.", "[::2]", "localhost:8080@evil.example",
+        "evil.example",
+        "localhost.evil.example",
+        "evil-localhost",
+        "127.0.0.1.evil.example",
+        "127.0.0.2",
+        "0.0.0.0",
+        "192.168.0.1:8080",
+        "localhost.",
+        "[::2]",
+        "localhost:8080@evil.example",
     ];
     for path in paths {
         for host in strangers {
@@ -59,7 +67,11 @@ async fn dev_mode_answers_to_loopback_names_only() {
     }
     for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080"] {
         for path in ["/", "/playground/app.js", "/api/info"] {
-            assert_eq!(with_headers(&server, &format!("GET {path}"), &format!("Host: {host}\r\n")).await.status, 200, "{host}");
+            assert_eq!(
+                with_headers(&server, &format!("GET {path}"), &format!("Host: {host}\r\n")).await.status,
+                200,
+                "{host}"
+            );
         }
     }
     // Health checks come by address or by any name.
@@ -75,8 +87,16 @@ async fn in_dev_mode_pages_of_loopback_may_come() {
         assert_eq!(from_origin(&server, "/api/info", "localhost", origin).await, 200, "{origin}");
     }
     for origin in [
-        "null", "https://evil.example", "http://localhost.evil.example", "http://evillocalhost", "HTTP://LOCALHOST",
-        "http://localhost.", "http://localhost:3000/", "file://", "chrome-extension://abc", "",
+        "null",
+        "https://evil.example",
+        "http://localhost.evil.example",
+        "http://evillocalhost",
+        "HTTP://LOCALHOST",
+        "http://localhost.",
+        "http://localhost:3000/",
+        "file://",
+        "chrome-extension://abc",
+        "",
     ] {
         for path in ["/api/info", "/sse?channel=c", "/ws?channel=c"] {
             assert_eq!(from_origin(&server, path, "localhost", origin).await, 403, "9 {path} {origin}");
@@ -92,9 +112,17 @@ async fn elsewhere_a_page_comes_from_the_server_itself_or_from_the_list() {
         assert_eq!(from_origin(&server, "/api/info", "rt.example", origin).await, 200, "{origin}");
     }
     for origin in [
-        "null", "https://ok.example.evil.example", "https://evilok.example", "HTTPS://OK.EXAMPLE", "https://ok.example.",
-        "https://ok.example:8443", "http://ok.example", "https://ok.example, https://evil.example", "http://localhost:3000",
-        "https://rt.example:8443", "https://rt.example.evil.example",
+        "null",
+        "https://ok.example.evil.example",
+        "https://evilok.example",
+        "HTTPS://OK.EXAMPLE",
+        "https://ok.example.",
+        "https://ok.example:8443",
+        "http://ok.example",
+        "https://ok.example, https://evil.example",
+        "http://localhost:3000",
+        "https://rt.example:8443",
+        "https://rt.example.evil.example",
     ] {
         assert_eq!(from_origin(&server, "/api/info", "rt.example", origin).await, 403, "9 {origin}");
         let upgrade = format!("Host: rt.example\r\nOrigin: {origin}\r\n{UPGRADE}");
@@ -153,8 +181,16 @@ async fn a_key_is_one_bearer_token() {
         assert_eq!(answer.status, 200, "{value}");
     }
     let almost = [
-        "", "Bearer", "Bearer ", KEY, &format!("Basic {KEY}"), &format!("Bearer {KEY}x"), &format!("Bearer {}", &KEY[1..]),
-        &format!("Bearer {}", KEY.to_uppercase()), &format!("Bearer {KEY},{KEY}"), "Bearer \u{fc}",
+        "",
+        "Bearer",
+        "Bearer ",
+        KEY,
+        &format!("Basic {KEY}"),
+        &format!("Bearer {KEY}x"),
+        &format!("Bearer {}", &KEY[1..]),
+        &format!("Bearer {}", KEY.to_uppercase()),
+        &format!("Bearer {KEY},{KEY}"),
+        "Bearer \u{fc}",
     ];
     for value in almost {
         let answer = server.request("GET", "/api/channels", &[("authorization", value)], b"").await;

@@ -46,8 +46,14 @@ async fn a_connection_is_shown_with_all_that_is_known() {
         assert_eq!(&shown[name], value, "{name} of {shown}");
     }
     let (connected, seen) = (shown["connectedAt"].as_u64(), shown["lastSeenAt"].as_u64());
-    assert!(connected.is_some_and(|at| at > 1_700_000_000_000) && connected <= seen, "milliseconds since 1970: {shown}");
-    assert!(shown["messagesOut"].as_u64() >= Some(1) && shown["userAgent"].is_null() && shown["rttMs"].is_null(), "{shown}");
+    assert!(
+        connected.is_some_and(|at| at > 1_700_000_000_000) && connected <= seen,
+        "milliseconds since 1970: {shown}"
+    );
+    assert!(
+        shown["messagesOut"].as_u64() >= Some(1) && shown["userAgent"].is_null() && shown["rttMs"].is_null(),
+        "{shown}"
+    );
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
 }
@@ -84,7 +90,8 @@ async fn pages_walk_all_workers_and_bring_everybody_once() {
     for index in 0..20 {
         streams.push(server.stream(&format!("channel=all&channel=own{index}")).await);
     }
-    let expected: Vec<_> = streams.iter().map(|stream| stream.id.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    let expected: Vec<_> =
+        streams.iter().map(|stream| stream.id.clone()).collect::<BTreeSet<_>>().into_iter().collect();
     for limit in [1, 2, 7, 19, 20, 21, 1_000] {
         let mut got = ids(&json!({"items": pages(&server, "/api/connections?", limit).await}));
         got.sort();
@@ -131,7 +138,10 @@ async fn the_application_steers_a_connection_and_the_client_is_told() {
 
     let answer = server.send("POST", &format!("{path}/subscribe"), &orders).await.json();
     let told = ada.frame("subscribed").await;
-    assert_eq!((&told["channel"], &told["position"], &told["head"]), (&json!("orders"), &answer["position"], &answer["head"]));
+    assert_eq!(
+        (&told["channel"], &told["position"], &told["head"]),
+        (&json!("orders"), &answer["position"], &answer["head"])
+    );
     assert!(told["ref"].is_null() && answer["op"].is_null(), "{told} {answer}");
     server.send("POST", "/api/broadcast", &json!({"type": "t", "channel": "orders", "data": 7})).await;
     assert_eq!(ada.frame("message").await["data"], 7);
@@ -173,7 +183,8 @@ async fn a_path_that_names_no_connection_is_not_found() {
     let ada = server.stream("channel=c").await;
     let stale = format!("{}A", &ada.id[..17]);
     let other_node = format!("AAAA{}", &ada.id[4..]);
-    for id in ["nobody", "A", &"A".repeat(18), &"A".repeat(4_000), &other_node, &stale, "%00", "%F0%9F%92%A9", "a%20b"] {
+    for id in ["nobody", "A", &"A".repeat(18), &"A".repeat(4_000), &other_node, &stale, "%00", "%F0%9F%92%A9", "a%20b"]
+    {
         if id != ada.id {
             server.get(&format!("/api/connections/{id}")).await.refuses(404, "not_found", None);
         }

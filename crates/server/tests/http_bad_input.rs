@@ -177,11 +177,33 @@ async fn methods_that_a_path_does_not_know_are_told_which_it_does() {
 async fn a_path_is_one_of_ours_or_none() {
     let server = Server::with_playground().await;
     let paths = [
-        "/../Cargo.toml", "/playground/../../Cargo.toml", "/playground/%2e%2e/index.html", "/playground/..%2findex.html",
-        "/playground/%2e%2e%2f%2e%2e%2fetc%2fpasswd", "/playground/%zz", "/playground/%00", "/playground/app.js%00.css",
-        "/playground/", "/playground", "/playground/app.js/", "//playground/app.js", "/playground//app.js",
-        "/playground/..\\index.html", "/PLAYGROUND/app.js", "/index.html", "/.git/config", "/api", "/api/", "/api//info",
-        "/api/connections/", "/api/connections/%ff", "/api/connections/..", "/api/connections/a/b", "/sse/", "/health", "/%2e/",
+        "/../Cargo.toml",
+        "/playground/../../Cargo.toml",
+        "/playground/%2e%2e/index.html",
+        "/playground/..%2findex.html",
+        "/playground/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "/playground/%zz",
+        "/playground/%00",
+        "/playground/app.js%00.css",
+        "/playground/",
+        "/playground",
+        "/playground/app.js/",
+        "//playground/app.js",
+        "/playground//app.js",
+        "/playground/..\\index.html",
+        "/PLAYGROUND/app.js",
+        "/index.html",
+        "/.git/config",
+        "/api",
+        "/api/",
+        "/api//info",
+        "/api/connections/",
+        "/api/connections/%ff",
+        "/api/connections/..",
+        "/api/connections/a/b",
+        "/sse/",
+        "/health",
+        "/%2e/",
     ];
     for path in paths {
         let answer = server.get(path).await;

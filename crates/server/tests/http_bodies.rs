@@ -16,7 +16,14 @@ async fn a_body_is_json_and_says_so() {
     for good in ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8"] {
         assert_eq!(server.request("POST", PATH, &[("content-type", good)], body).await.status, 200, "{good}");
     }
-    for bad in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "application/problem+json", "*/*", "json"] {
+    for bad in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "application/problem+json",
+        "*/*",
+        "json",
+    ] {
         server.request("POST", PATH, &[("content-type", bad)], body).await.refuses(415, "bad_request", None);
     }
     server.request("POST", PATH, &[], body).await.refuses(415, "bad_request", None);
@@ -68,7 +75,9 @@ async fn what_is_no_message_is_refused_by_its_field() {
 async fn a_body_has_a_length_and_a_bound() {
     let server = Server::dev().await;
     let head = |headers: &str| {
-        format!("POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n{headers}\r\n")
+        format!(
+            "POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n{headers}\r\n"
+        )
     };
     let one = async |bytes: Vec<u8>| {
         let mut answers = server.exchange(bytes).await;
@@ -134,7 +143,9 @@ async fn whoever_is_slow_is_let_go() {
         tokio::time::timeout(PATIENCE, ended).await.expect("the server lets go");
         String::from_utf8(answer).expect("text").lines().next().unwrap_or("closed").to_owned()
     };
-    let body = format!("POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n");
+    let body = format!(
+        "POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n"
+    );
     let (silent, head, preface, body) = tokio::join!(
         async {
             let mut socket = server.connect().await;

@@ -18,12 +18,16 @@ async fn the_document_is_the_committed_one() {
         std::fs::write(&path, &text).expect("the document is written");
     }
     let committed = std::fs::read_to_string(&path).expect("the committed document");
-    assert!(text == committed, "tests/openapi.json is not up to date: UPDATE_DOCS=1 cargo test -p realtime-connector --test http_openapi");
+    assert!(
+        text == committed,
+        "tests/openapi.json is not up to date: UPDATE_DOCS=1 cargo test -p realtime-connector --test http_openapi"
+    );
 }
 
 /// Method and path of everything the document describes, with an id that nobody has.
 async fn operations(server: &Server) -> Vec<(String, String, Value)> {
-    let document = server.request("GET", "/api/openapi.json", &[("authorization", &format!("Bearer {KEY}"))], b"").await.json();
+    let document =
+        server.request("GET", "/api/openapi.json", &[("authorization", &format!("Bearer {KEY}"))], b"").await.json();
     let paths = document["paths"].as_object().expect("paths");
     let mut all = Vec::new();
     for (path, item) in paths {
@@ -48,11 +52,16 @@ async fn everything_it_describes_is_served_and_asks_for_a_key_if_it_says_so() {
         }
         without.refuses(401, "unauthenticated", None);
         assert_eq!(without.header("www-authenticate"), Some("Bearer"), "{method} {path}");
-        let wrong = server.request(&method, &path, &[("authorization", "Bearer 0123456789abcdef0123456789abcdeX")], b"").await;
+        let wrong =
+            server.request(&method, &path, &[("authorization", "Bearer 0123456789abcdef0123456789abcdeX")], b"").await;
         wrong.refuses(401, "unauthenticated", None);
         let with = server.request(&method, &path, &[("authorization", &format!("Bearer {KEY}"))], b"").await;
         assert!(![401, 405].contains(&with.status), "{method} {path}: {with:?}");
-        assert!(operation["responses"].get(with.status.to_string()).is_some(), "{method} {path} answers {}", with.status);
+        assert!(
+            operation["responses"].get(with.status.to_string()).is_some(),
+            "{method} {path} answers {}",
+            with.status
+        );
     }
 }
 
