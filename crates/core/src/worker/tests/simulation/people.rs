@@ -310,7 +310,10 @@ impl Simulation {
         match self.rng.below(6) {
             0 => self.node.call(worker, |_| Call::Disconnect { connection, reason: None }),
             1 if !sse => self.node.call(worker, |_| Call::Subscribe { connection, channel: name }),
-            2 => self.node.call(worker, |_| Call::Unsubscribe { connection, channel: name }),
+            2 => {
+                self.people[who].left.insert(name.clone());
+                self.node.call(worker, |_| Call::Unsubscribe { connection, channel: name });
+            }
             3 => self.node.call(worker, |_| {
                 Call::Connections(ConnectionQuery { limit: 2, channel: Some(name), ..ConnectionQuery::default() })
             }),
