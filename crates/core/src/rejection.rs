@@ -4,6 +4,7 @@
 //! to come back; errors for the operator live outside core. The numbers and strings of codes belong to the dialect in `wire`.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::id::{ChannelKey, NameError};
 
@@ -23,6 +24,17 @@ pub struct Rejection {
     /// The bound that was hit.
     pub limit: Option<u64>,
 }
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.field {
+            Some(field) => write!(f, "{field}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for Rejection {}
 
 /// Kinds of refusals, as in `protocol/codes.toml`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

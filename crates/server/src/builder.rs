@@ -1,25 +1,55 @@
-//! Building a connector: configuration, authenticator, hooks.
+//! Building a connector: configuration, who may come in, and the event bus.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use realtime_connector_core::worker::Lifecycle;
-use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 
 use crate::app::App;
 use crate::auth::{Anonymous, Authenticator, Dev};
 use crate::config::Config;
 use crate::earthquakes;
-use crate::engine::{AskRequest, Engine, Node, Outlets};
+use crate::engine::{Engine, Outlets};
 use crate::error::Error;
-use crate::event_bus::EventBus;
-use crate::handle::{Inner, RealtimeConnector};
+use crate::event_bus::{self, EventBus};
+use crate::handle::{Live, RealtimeConnector};
+use crate::{hooks, runtime};
 
-/// Collects what a connector needs.
+/// Collects what a connector needs. [`create_realtime_connector`](crate::create_realtime_connector) is the short form.
+///
+/// ```
+/// use realtime_connector::auth::{AuthFuture, Authenticator, Credentials, Grants, Identity};
+/// use realtime_connector::{Builder, Config};
+///
+/// /// Everybody may listen, nobody may say who they are.
+/// struct Guests;
+///
+/// impl Authenticator for Guests {
+///     fn authenticate(&self, _: Credentials) -> AuthFuture<'_> {
+///         Box::pin(async { Ok(Some(Identity { grants: Grants::LISTEN, ..Identity::default() })) })
+///     }
+/// }
+///
+/// let rc = Builder::new(Config::default()).authenticator(Guests).build()?;
+/// let router: axum::Router = rc.router()?;
+/// # let _ = router;
+/// # Ok::<(), realtime_connector::Error>(())
+/// ```
 pub struct Builder {
     config: Config,
     authenticator: Option<Arc<dyn Authenticator>>,
+    event_bus: Option<EventBus>,
     playground: bool,
+    echo: Option<EchoLimits>,
+}
+
+/// What an echo server takes; see [`Builder::echo`].
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EchoLimits {
+    /// Bytes of a message.
+    pub message_bytes_max: usize,
+    /// Frames of a message.
+    pub fragments_max: u32,
 }
 
 impl std::fmt::Debug for Builder {
@@ -32,84 +62,98 @@ impl Builder {
     /// A connector of this configuration.
     #[must_use]
     pub const fn new(config: Config) -> Self {
-        Self { config, authenticator: None, playground: true }
+        Self { config, authenticator: None, event_bus: None, playground: true, echo: None }
     }
 
-    /// Decides who connects, in place of the section `auth`.
+    /// Decides who connects, in place of the section `auth` of the configuration; its API keys still guard the HTTP API. Takes
+    /// back [`Builder::dev`].
     #[must_use]
     pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
         self.authenticator = Some(Arc::new(authenticator));
+        self.config.auth.dev = false;
         self
+    }
+
+    /// Dev mode, said out loud: everything is allowed, to anybody on this machine and nobody else, and a client is whoever its
+    /// `userId` says. Takes back [`Builder::authenticator`].
+    ///
+    /// A connector without any authentication runs in dev mode anyway, on its own listener, which is loopback then. A mounted
+    /// [`router`](RealtimeConnector::router) must be told, because its host may listen anywhere.
+    #[must_use]
+    pub fn dev(mut self) -> Self {
+        self.authenticator = None;
+        self.config.auth.dev = true;
+        self
+    }
+
+    /// Uses this event bus in place of one of its own: for handlers that are there before the connector, or outlive it.
+    #[must_use]
+    pub fn event_bus(self, event_bus: EventBus) -> Self {
+        Self { event_bus: Some(event_bus), ..self }
     }
 
     /// Whether dev mode serves the playground, with the earthquakes that run on its channel `earthquakes`. It does unless told
-    /// otherwise; other modes never do.
+    /// otherwise; other modes never do. Say `false` to mount a router that leaves `/` to its host.
     #[must_use]
-    pub const fn playground(mut self, playground: bool) -> Self {
-        self.playground = playground;
-        self
+    pub fn playground(self, playground: bool) -> Self {
+        Self { playground, ..self }
     }
 
-    /// Starts the workers.
+    /// Sends each WebSocket message back instead of reading it: for conformance suites.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn echo(self, limits: EchoLimits) -> Self {
+        Self { echo: Some(limits), ..self }
+    }
+
+    /// Starts the workers. Nothing is bound yet.
+    ///
+    /// Tasks run on the current tokio runtime, or on one of the library's where there is none; so this may be called from
+    /// anywhere. The connector then runs until [`RealtimeConnector::shutdown`], even if every handle to it is dropped: a mounted
+    /// router must go on.
     ///
     /// # Errors
     /// When the configuration contradicts itself, or the system refuses a thread.
     pub fn build(self) -> Result<RealtimeConnector, Error> {
         let dev = self.authenticator.is_none() && self.config.dev_mode();
-        let authenticator = match self.authenticator {
-            Some(authenticator) => {
-                self.config.validate_embedded()?;
-                authenticator
-            }
-            None => {
-                self.config.validate()?;
-                let anonymous = Anonymous { allowed: self.config.auth.anonymous };
-                if dev { Arc::new(Dev) } else { Arc::new(anonymous) as Arc<dyn Authenticator> }
-            }
-        };
+        let is_guarded = !dev || self.config.auth.dev;
+        match &self.authenticator {
+            Some(_) => self.config.validate_embedded()?,
+            None => self.config.validate()?,
+        }
+        let owns_bus = self.event_bus.is_none();
+        let event_bus = self.event_bus.unwrap_or_default();
+        if !self.config.enabled {
+            return Ok(RealtimeConnector::inert(self.config, event_bus));
+        }
+        let authenticator = self.authenticator.unwrap_or_else(|| {
+            let anonymous = Anonymous { allowed: self.config.auth.anonymous };
+            if dev { Arc::new(Dev) } else { Arc::new(anonymous) as Arc<dyn Authenticator> }
+        });
         let workers = match self.config.workers as usize {
             0 => std::thread::available_parallelism().map_or(1, usize::from).min(64),
             workers => workers,
         };
-        let playground = dev && self.playground;
         let mut options = self.config.options(workers);
+        let playground = dev && self.playground;
         if playground {
             options.rules.insert(0, earthquakes::rule(&options));
         }
-        let (node, engine, outlets) = Engine::start(options, workers).map_err(Error::Workers)?;
-        let mut app = App::new(node.clone(), self.config, authenticator.clone(), dev, EventBus);
+        let (node, engine, Outlets { asks, lifecycle }) =
+            Engine::start(options, workers, self.echo).map_err(Error::Workers)?;
+        let mut app = App::new(node.clone(), self.config, authenticator.clone(), dev, event_bus.clone());
         app.playground = playground;
         let app = Arc::new(app);
-        let Outlets { asks, lifecycle } = outlets;
+        let runtime = runtime::handle();
+        runtime.spawn(hooks::answer_asks(node.clone(), authenticator, asks));
+        let (ended, told) = watch::channel(false);
+        let pump = runtime.spawn(event_bus::pump(app.clone(), lifecycle, told));
         if playground {
             node.want_lifecycle();
-            tokio::spawn(notice_lifecycle(app.clone(), lifecycle));
+        } else {
+            event_bus.when_wanted(move || node.want_lifecycle());
         }
-        tokio::spawn(answer_asks(node, authenticator, asks));
-        let (stop, _) = watch::channel(false);
-        Ok(RealtimeConnector { inner: Arc::new(Inner { app, engine: Mutex::new(Some(engine)), stop }) })
-    }
-}
-
-/// Takes what happens on the workers.
-async fn notice_lifecycle(app: Arc<App>, mut lifecycle: Receiver<Lifecycle>) {
-    while let Some(event) = lifecycle.recv().await {
-        app.earthquakes.notice(&event);
-    }
-}
-
-/// Verifies the tokens of first frames, each in a task of its own.
-async fn answer_asks(node: Arc<Node>, authenticator: Arc<dyn Authenticator>, mut asks: Receiver<AskRequest>) {
-    while let Some(request) = asks.recv().await {
-        let (node, authenticator) = (node.clone(), authenticator.clone());
-        tokio::spawn(async move {
-            let credentials = crate::auth::Credentials { token: Some(request.token.clone()), ..Default::default() };
-            let identity = match authenticator.authenticate(credentials).await {
-                Ok(Some(identity)) => Ok(Box::new(identity)),
-                Ok(None) => Err(Box::new(crate::auth::needs_credentials())),
-                Err(rejection) => Err(Box::new(rejection)),
-            };
-            node.identified(&request, identity);
-        });
+        let live = Live::new(app, engine, is_guarded, pump, ended, owns_bus);
+        Ok(RealtimeConnector::live(live, event_bus))
     }
 }

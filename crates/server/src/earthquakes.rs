@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::handle::{Message, RealtimeConnector, Target};
+use crate::handle::RealtimeConnector;
+use crate::message::{Message, Target};
 
 /// Where they are published.
 const CHANNEL: &str = "earthquakes";
@@ -65,14 +66,12 @@ pub(crate) fn rule(options: &Options) -> Rule {
 }
 
 /// Starts the replay, once per connector. It ends with the connector's shutdown.
-pub(crate) fn start(connector: &RealtimeConnector) {
-    let control = &connector.inner.app.earthquakes;
+pub(crate) fn start(connector: &RealtimeConnector, control: &Control, mut stop: watch::Receiver<bool>) {
     if control.started.swap(true, Ordering::Relaxed) {
         return;
     }
     let (connector, speed) = (connector.clone(), control.speed.subscribe());
-    tokio::spawn(async move {
-        let mut stop = connector.inner.stop.subscribe();
+    connector.runtime().clone().spawn(async move {
         tokio::select! {
             () = run(&connector, speed) => {}
             _ = stop.wait_for(|stop| *stop) => {}

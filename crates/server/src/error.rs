@@ -1,11 +1,18 @@
-//! What can go wrong for the operator, as opposed to a client.
+//! What can go wrong.
+//!
+//! Two kinds, as everywhere in this project: a [`Rejection`] says why one publish or one call was refused, in the words a client
+//! would be told; an [`Error`] is for whoever builds and runs the connector. Everything converts into [`Error`], so that a
+//! `main` that returns it can use `?` throughout.
 
 use std::io;
 use std::net::SocketAddr;
 
-use crate::config::ConfigError;
+use realtime_connector_core::rejection::Rejection;
 
-/// Why a connector cannot be created or cannot serve.
+use crate::config::ConfigError;
+use crate::event_bus::{PublishError, SubscribeError};
+
+/// Why a connector cannot be created or cannot serve, or what one of its parts refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -23,13 +30,19 @@ pub enum Error {
     /// The system refused a thread or a poll.
     #[error("failed to start the workers: {0}")]
     Workers(#[source] io::Error),
-    /// A publish was refused.
-    #[error("{}", .0.message)]
-    Rejected(realtime_connector_core::rejection::Rejection),
-}
-
-impl From<realtime_connector_core::rejection::Rejection> for Error {
-    fn from(rejection: realtime_connector_core::rejection::Rejection) -> Self {
-        Self::Rejected(rejection)
-    }
+    /// A router was asked for, and nobody has said who may use it: the host application may listen anywhere.
+    #[error(
+        "a router needs to know who may come in: give the builder an `authenticator`, configure `auth`, \
+         or say `dev()` to let everyone on this machine do everything"
+    )]
+    RouterNeedsAuthenticator,
+    /// A publish or a call was refused.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The event bus refused a subscription.
+    #[error(transparent)]
+    Subscribe(#[from] SubscribeError),
+    /// The event bus refused an event, or a handler missed it.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
 }

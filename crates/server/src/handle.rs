@@ -5,24 +5,28 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use realtime_connector_core::command::{Ack, Publish, Target as CoreTarget};
-use realtime_connector_core::event::Published;
-use realtime_connector_core::id::{AppId, ChannelName, EventType, UserId};
+use axum::Router;
 use realtime_connector_core::publish::Publisher;
 use realtime_connector_core::rejection::Rejection;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use crate::PublishResult;
 use crate::app::App;
 use crate::builder::Builder;
 use crate::config::Config;
-use crate::earthquakes;
-use crate::engine::Engine;
+use crate::connections::Connections;
+use crate::engine::{Engine, Node};
 use crate::error::Error;
 use crate::event_bus::EventBus;
-use crate::http;
+use crate::message::{Message, Target};
 use crate::transport::listen;
+use crate::{earthquakes, http, inert, runtime};
+
+/// How long the event bus may take for what the engine said last.
+const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 /// The connector that [`get_realtime_connector`] returns.
 static DEFAULT: Mutex<Option<RealtimeConnector>> = Mutex::new(None);
@@ -30,154 +34,222 @@ static DEFAULT: Mutex<Option<RealtimeConnector>> = Mutex::new(None);
 /// Creates a connector and makes it the one that [`get_realtime_connector`] returns. Nothing is bound until
 /// [`RealtimeConnector::serve`].
 ///
+/// A second call replaces the first connector there; who holds the first one still has it, and it still runs.
+///
 /// # Errors
 /// When the configuration contradicts itself, or the system refuses a thread.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), realtime_connector::Error> {
-/// use realtime_connector::{Config, Message, Target, create_realtime_connector};
+/// use realtime_connector::{Config, Message, Target, create_realtime_connector, get_realtime_connector};
 /// use serde_json::json;
 ///
-/// let rc = create_realtime_connector(Config::default()).await?;
-/// rc.broadcast(Message::new("update", json!({"status": "processing"})), Target::channel("orders")).await?;
+/// create_realtime_connector(Config::default()).await?;
+/// // … and anywhere else in the program:
+/// if let Some(rc) = get_realtime_connector() {
+///     rc.broadcast(Message::new("update", json!({"status": "processing"})), Target::channel("orders")).await?;
+/// }
 /// # Ok(()) }
 /// ```
 pub async fn create_realtime_connector(config: Config) -> Result<RealtimeConnector, Error> {
     let connector = Builder::new(config).build()?;
-    *DEFAULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(connector.clone());
+    connector.make_default();
     Ok(connector)
 }
 
-/// The connector created before, if any.
+/// The connector created last, if any.
 #[must_use]
 pub fn get_realtime_connector() -> Option<RealtimeConnector> {
     DEFAULT.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// A message as the application writes it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Message {
-    event_type: String,
-    data: serde_json::Value,
-}
-
-impl Message {
-    /// A message of a type with its data.
-    pub fn new(event_type: impl Into<String>, data: serde_json::Value) -> Self {
-        Self { event_type: event_type.into(), data }
-    }
-}
-
-/// Who gets a message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Target {
-    channel: Option<String>,
-    user: Option<String>,
-}
-
-impl Target {
-    /// Every connection.
-    #[must_use]
-    pub fn everyone() -> Self {
-        Self::default()
-    }
-
-    /// The subscribers of a channel.
-    pub fn channel(channel: impl Into<String>) -> Self {
-        Self { channel: Some(channel.into()), user: None }
-    }
-
-    /// Every connection of a user.
-    pub fn user(user: impl Into<String>) -> Self {
-        Self { channel: None, user: Some(user.into()) }
-    }
-
-    /// Only those connections that are in this channel.
-    #[must_use]
-    pub fn in_channel(self, channel: impl Into<String>) -> Self {
-        Self { channel: Some(channel.into()), ..self }
-    }
-
-    fn into_core(self) -> Result<CoreTarget, Rejection> {
-        let channel = self.channel.map(|name| ChannelName::parse(&name)).transpose();
-        let channel = channel.map_err(|error| Rejection::name("channel", error))?;
-        let user = self.user.map(|name| UserId::parse(&name)).transpose();
-        let user = user.map_err(|error| Rejection::name("userId", error))?;
-        Ok(match (channel, user) {
-            (None, None) => CoreTarget::Everyone,
-            (Some(channel), None) => CoreTarget::Channel(channel),
-            (None, Some(user)) => CoreTarget::User(user),
-            (Some(channel), Some(user)) => CoreTarget::UserInChannel { user, channel },
-        })
-    }
-}
-
 /// A node of the connector inside this process. Clones are handles to the same one.
 #[derive(Clone, Debug)]
 pub struct RealtimeConnector {
-    pub(crate) inner: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) app: Arc<App>,
-    pub(crate) engine: Mutex<Option<Engine>>,
-    pub(crate) stop: watch::Sender<bool>,
+struct Inner {
+    state: State,
+    event_bus: EventBus,
+    runtime: Handle,
+    /// The listeners' sign to stop.
+    stop: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+enum State {
+    Live(Box<Live>),
+    /// `enabled` is false.
+    Inert(Box<Config>),
+}
+
+/// A connector that works.
+#[derive(Debug)]
+pub(crate) struct Live {
+    app: Arc<App>,
+    engine: Mutex<Option<Engine>>,
+    /// Somebody has decided who may come in.
+    is_guarded: bool,
+    /// Carries the engine's events to the bus, until `ended` says that none will follow.
+    pump: Mutex<Option<JoinHandle<()>>>,
+    ended: watch::Sender<bool>,
+    owns_bus: bool,
+}
+
+impl Live {
+    pub(crate) fn new(
+        app: Arc<App>,
+        engine: Engine,
+        is_guarded: bool,
+        pump: JoinHandle<()>,
+        ended: watch::Sender<bool>,
+        owns_bus: bool,
+    ) -> Self {
+        Self { app, engine: Mutex::new(Some(engine)), is_guarded, pump: Mutex::new(Some(pump)), ended, owns_bus }
+    }
 }
 
 impl RealtimeConnector {
-    /// Sends a message once to everyone who should see it.
+    pub(crate) fn live(live: Live, event_bus: EventBus) -> Self {
+        Self::new(State::Live(Box::new(live)), event_bus)
+    }
+
+    pub(crate) fn inert(config: Config, event_bus: EventBus) -> Self {
+        Self::new(State::Inert(Box::new(config)), event_bus)
+    }
+
+    fn new(state: State, event_bus: EventBus) -> Self {
+        let (stop, _) = watch::channel(false);
+        Self { inner: Arc::new(Inner { state, event_bus, runtime: runtime::handle(), stop }) }
+    }
+
+    pub(crate) fn node(&self) -> Option<&Node> {
+        match &self.inner.state {
+            State::Live(live) => Some(&live.app.node),
+            State::Inert(_) => None,
+        }
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.inner.runtime
+    }
+
+    /// Makes this the connector that [`get_realtime_connector`] returns, in place of the one before.
+    pub fn make_default(&self) {
+        *DEFAULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clone());
+    }
+
+    /// Whether it sends anything: `false` where the configuration says `enabled: false`.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        matches!(self.inner.state, State::Live(_))
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        match &self.inner.state {
+            State::Live(live) => &live.app.config,
+            State::Inert(config) => config,
+        }
+    }
+
+    /// Sends a message once to everyone who should see it, and returns when it has its place in the channel's order.
+    ///
+    /// The result says how many connections the channel's home knew of at that moment, which is no receipt. A connector that is
+    /// not enabled accepts the message and sends nothing.
     ///
     /// # Errors
-    /// What a client would be told: a name that is none, data beyond the limit, overload.
-    pub async fn broadcast(&self, message: Message, target: Target) -> Result<Published, Rejection> {
-        let event_type = EventType::parse(&message.event_type).map_err(|error| Rejection::name("type", error))?;
-        let publish = Publish {
-            target: target.into_core()?,
-            event_type,
-            data: Bytes::from(message.data.to_string()),
-            id: None,
-            key: None,
-            meta: None,
-            ephemeral: false,
-            exclude: Vec::new(),
-            ack: Ack::Node,
-        };
-        self.inner.app.publish(publish, Publisher::Server("application".into())).await
+    /// What a client would be told: a name that is none, data beyond the limit, an id that was used for other content, overload.
+    pub async fn broadcast(&self, message: Message, target: Target) -> Result<PublishResult, Rejection> {
+        let bytes_max = self.config().limits.message_bytes as usize;
+        let publish = message.into_publish(target, bytes_max)?;
+        match &self.inner.state {
+            State::Live(live) => {
+                let publisher = Publisher::Server("application".into());
+                runtime::within(&self.inner.runtime, live.app.publish(publish, publisher)).await
+            }
+            State::Inert(_) => Ok(inert::published(publish.id)),
+        }
+    }
+
+    /// The connections of this node: list, look at, disconnect, subscribe.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        Connections::of(self.clone())
     }
 
     /// The in-process event bus.
     #[must_use]
     pub fn event_bus(&self) -> &EventBus {
-        &self.inner.app.event_bus
+        &self.inner.event_bus
     }
 
-    /// The routes, to mount in an axum application.
-    pub fn router(&self) -> axum::Router {
-        self.inner.app.ready.store(true, Ordering::Relaxed);
-        http::router(&self.inner.app)
+    /// The routes, to mount in an axum application, also under a prefix: `.nest("/realtime", rc.router()?)`.
+    ///
+    /// WebSocket, SSE, the HTTP API and the health checks are all inside. Serve the application with
+    /// `into_make_service_with_connect_info::<SocketAddr>()`, or the addresses of clients stay unknown. Layers around it must
+    /// pass streams through: no time limit for whole responses, no compression.
+    ///
+    /// # Errors
+    /// [`Error::RouterNeedsAuthenticator`] when nobody has said who may come in.
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Result<Router<S>, Error> {
+        let router = match &self.inner.state {
+            State::Live(live) if !live.is_guarded => return Err(Error::RouterNeedsAuthenticator),
+            State::Live(live) => {
+                live.app.ready.store(true, Ordering::Relaxed);
+                http::router(&live.app)
+            }
+            State::Inert(_) => inert::router(),
+        };
+        Ok(router.with_state(()))
     }
 
     /// Binds the configured address and serves until [`RealtimeConnector::shutdown`].
     ///
+    /// A connector that is not enabled answers 503 to everything but `/health/live`.
+    ///
     /// # Errors
     /// When the address cannot be bound.
     pub async fn serve(&self) -> Result<Serving, Error> {
-        let address = self.inner.app.config.listen_address();
+        runtime::within(&self.inner.runtime, self.bind_and_serve()).await
+    }
+
+    async fn bind_and_serve(&self) -> Result<Serving, Error> {
+        let address = self.config().listen_address();
         let listener = TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source })?;
         let local_addr = listener.local_addr().map_err(|source| Error::Bind { address, source })?;
-        self.inner.app.ready.store(true, Ordering::Relaxed);
-        let router = http::router(&self.inner.app);
-        if self.inner.app.playground {
-            earthquakes::start(self);
-        }
-        let task = tokio::spawn(listen::run(self.inner.app.clone(), router, listener, self.inner.stop.subscribe()));
+        let stop = || self.inner.stop.subscribe();
+        let task = match &self.inner.state {
+            State::Live(live) => {
+                live.app.ready.store(true, Ordering::Relaxed);
+                if live.app.playground {
+                    earthquakes::start(self, &live.app.earthquakes, stop());
+                }
+                let router = http::router(&live.app);
+                self.inner.runtime.spawn(listen::run(live.app.clone(), router, listener, stop()))
+            }
+            State::Inert(_) => self.inner.runtime.spawn(inert::serve(listener, stop())),
+        };
         Ok(Serving { local_addr, task })
     }
 
-    /// Goes down: not ready, then every connection is told, last bytes leave, and the workers stop.
+    /// Goes down: not ready, then every connection is told, last bytes leave, the workers stop, and the event handlers deal with
+    /// what is left. A second call waits for nothing.
     pub async fn shutdown(&self) {
-        let app = &self.inner.app;
+        runtime::within(&self.inner.runtime, self.go_down()).await;
+    }
+
+    async fn go_down(&self) {
+        let State::Live(live) = &self.inner.state else {
+            self.inner.stop.send_replace(true);
+            return;
+        };
+        let app = &live.app;
+        let engine = live.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(engine) = engine else { return };
         app.ready.store(false, Ordering::Relaxed);
         let deadline = tokio::time::Instant::now() + app.config.shutdown.deadline;
         tokio::time::sleep(app.config.not_ready()).await;
@@ -187,17 +259,22 @@ impl RealtimeConnector {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         app.node.stop();
-        let engine = self.inner.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(engine) = engine {
-            // Workers stop at the end of their turn.
-            drop(tokio::task::spawn_blocking(move || engine.join()).await);
-        }
+        // Workers stop at the end of their turn.
+        drop(tokio::task::spawn_blocking(move || engine.join()).await);
+        self.finish_events(live).await;
     }
 
-    /// The default application; there is one for now.
-    #[must_use]
-    pub fn app_id(&self) -> AppId {
-        AppId::default()
+    /// Everything the engine had to say has been said: let the handlers hear it.
+    async fn finish_events(&self, live: &Live) {
+        live.ended.send_replace(true);
+        let pump = live.pump.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(pump) = pump {
+            drop(tokio::time::timeout(LAST_EVENTS, pump).await);
+        }
+        self.inner.event_bus.end_taps();
+        if live.owns_bus {
+            self.inner.event_bus.close().await;
+        }
     }
 }
 
@@ -205,7 +282,7 @@ impl RealtimeConnector {
 #[derive(Debug)]
 pub struct Serving {
     local_addr: SocketAddr,
-    task: tokio::task::JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl Serving {

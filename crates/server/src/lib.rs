@@ -1,7 +1,7 @@
 //! Realtime messaging over WebSocket and Server-Sent Events: send an event once, and every browser, phone and service that should
 //! see it sees it now.
 //!
-//! Use it as a program (`realtime-connector`), or inside your own axum application:
+//! Use it as a program (`realtime-connector`), or inside your own application:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), realtime_connector::Error> {
@@ -13,23 +13,58 @@
 //! rc.broadcast(message, Target::everyone()).await?;
 //! # Ok(()) }
 //! ```
+//!
+//! | | |
+//! |---|---|
+//! | [`create_realtime_connector`], [`get_realtime_connector`], [`Builder`] | make a connector, find it again |
+//! | [`RealtimeConnector`] | publish, look, steer, serve, mount |
+//! | [`Message`], [`Target`], [`PublishResult`] | what is sent, to whom, and what became of it |
+//! | [`Connections`] | who is here |
+//! | [`EventBus`], [`Event`] | what happened, and who acts on it |
+//! | [`Config`], [`config`] | every setting |
+//! | [`auth`] | who may come in |
+//! | [`Error`], [`Rejection`] | what can go wrong |
+//!
+//! The guides are `docs/embedding.md` and `docs/events.md`.
 
 mod app;
 pub mod auth;
 mod builder;
 pub mod config;
+mod connections;
 mod earthquakes;
 mod engine;
 mod error;
 mod event_bus;
 mod handle;
+mod hooks;
 mod http;
+mod inert;
+mod message;
 mod metrics;
+mod runtime;
 mod transport;
 
-pub use builder::Builder;
-pub use config::Config;
+pub use builder::{Builder, EchoLimits};
+pub use config::{Config, Provider};
+pub use connections::{ConnectionCursor, ConnectionFilter, ConnectionId, ConnectionInfo, ConnectionPage, Connections};
 pub use error::Error;
-pub use event_bus::EventBus;
-pub use handle::{Message, RealtimeConnector, Serving, Target, create_realtime_connector, get_realtime_connector};
-pub use realtime_connector_core::event::Published;
+pub use event_bus::{
+    Event, EventBus, EventBusStats, HandlerResult, HandlerStats, PatternError, PublishError, SubscribeError,
+    Subscription,
+};
+pub use handle::{RealtimeConnector, Serving, create_realtime_connector, get_realtime_connector};
+pub use message::{Ack, Message, Target};
+pub use realtime_connector_core::event::Published as PublishResult;
+pub use realtime_connector_core::id::{MessageId, UserId};
+pub use realtime_connector_core::position::{Epoch, Position};
+pub use realtime_connector_core::rejection::{Rejection, RejectionKind};
+
+/// The guides' snippets are compiled and run with the tests.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../docs/embedding.md")]
+    struct Embedding;
+    #[doc = include_str!("../../../docs/events.md")]
+    struct Events;
+}

@@ -10,6 +10,7 @@ pub(crate) mod seal;
 use std::pin::Pin;
 
 pub(crate) use builtin::{Anonymous, ApiKeys, Dev};
+pub use realtime_connector_core::id::UserId;
 pub use realtime_connector_core::permissions::{Grants, Identity};
 pub use realtime_connector_core::rejection::{Rejection, RejectionKind};
 
@@ -50,7 +51,8 @@ pub type AuthFuture<'a> = Pin<Box<dyn Future<Output = Authenticated> + Send + 'a
 /// Decides who a connection is.
 ///
 /// ```
-/// use realtime_connector::auth::{AuthFuture, Authenticator, Credentials, Grants, Identity, Rejection, RejectionKind};
+/// use realtime_connector::auth::{AuthFuture, Authenticator, Credentials, Grants, Identity, UserId};
+/// use realtime_connector::{Rejection, RejectionKind};
 ///
 /// struct Sessions;
 ///
@@ -59,7 +61,7 @@ pub type AuthFuture<'a> = Pin<Box<dyn Future<Output = Authenticated> + Send + 'a
 ///         Box::pin(async move {
 ///             match credentials.cookie.as_deref() {
 ///                 Some("ada's session") => {
-///                     let user = "ada".parse().ok();
+///                     let user = UserId::parse("ada").ok();
 ///                     Ok(Some(Identity { user, grants: Grants::ALL, ..Identity::default() }))
 ///                 }
 ///                 _ => Err(Rejection::new(RejectionKind::Unauthenticated, "sign in first")),

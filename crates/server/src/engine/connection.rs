@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mio::{Interest, Registry, Token};
 use realtime_connector_core::frame::Dialect;
-use realtime_connector_wire::websocket::{Decoder, Role};
+use realtime_connector_wire::websocket::{self, Decoder, Opcode, Role};
 use socket2::SockRef;
 
 use super::front::{Place, Stream};
@@ -89,8 +89,7 @@ pub(super) struct Connection {
     pub(super) rest: Option<Box<Rest>>,
     /// Bytes read but not yet decoded.
     pub(super) stash: Option<Box<Stash>>,
-    /// The payload of the newest ping that has no pong yet (RFC 6455, 5.5.3 allows to answer only that one).
-    pub(super) pong: Option<Box<[u8]>>,
+    pub(super) pongs: Pongs,
     _place: Place,
 }
 
@@ -104,8 +103,8 @@ pub(super) struct Opening {
     pub(super) place: Place,
 }
 
-/// Bytes that are decoded first. Behind one pointer, because hardly any connection has some.
-#[derive(Debug)]
+/// Bytes that wait: to be decoded, or to be written as pongs. Behind one pointer, because hardly any connection has some.
+#[derive(Debug, Default)]
 pub(super) struct Stash {
     pub(super) bytes: Vec<u8>,
 }
@@ -122,6 +121,30 @@ pub(super) struct Rest {
     pub(super) bytes: Bytes,
 }
 
+/// The pongs that are owed, as frames.
+#[derive(Debug, Default)]
+pub(super) struct Pongs(Option<Box<Stash>>);
+
+impl Pongs {
+    /// Bytes of pongs that may wait. A peer that pings faster than it reads gets the newest ones only, as RFC 6455 (5.5.3)
+    /// allows.
+    const BYTES_MAX: usize = 4 * 1024;
+
+    /// Answers a ping.
+    pub(super) fn push(&mut self, payload: &[u8]) {
+        let frames = &mut self.0.get_or_insert_default().bytes;
+        if frames.len() + payload.len() > Self::BYTES_MAX {
+            frames.clear();
+        }
+        websocket::encode(frames, Opcode::Pong, payload);
+    }
+
+    /// Takes the frames that are owed.
+    pub(super) fn take(&mut self) -> Option<Vec<u8>> {
+        self.0.take().map(|frames| frames.bytes)
+    }
+}
+
 impl Connection {
     pub(super) fn new(transport: Transport, opening: Opening) -> Self {
         let Opening { dialect, head, prelude, place } = opening;
@@ -135,9 +158,14 @@ impl Connection {
             paused: false,
             rest: (!head.is_empty()).then(|| Box::new(Rest { bytes: head })),
             stash,
-            pong: None,
+            pongs: Pongs::default(),
             _place: place,
         }
+    }
+
+    /// Bytes that leave before the outbox.
+    pub(super) fn owed_bytes(&self) -> usize {
+        self.rest.as_ref().map_or(0, |rest| rest.bytes.len())
     }
 
     /// Appends bytes that leave before the outbox.

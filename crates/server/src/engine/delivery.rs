@@ -9,7 +9,6 @@ use bytes::Bytes;
 use realtime_connector_core::event::CursorPositions;
 use realtime_connector_core::id::ConnectionId;
 use realtime_connector_core::worker::Worker;
-use realtime_connector_wire::websocket::{self, Opcode};
 use smallvec::SmallVec;
 
 use super::connection::{Connection, Rest};
@@ -60,10 +59,8 @@ impl Delivery {
 
     /// Writes what waits for one connection, once.
     pub(super) fn flush(&mut self, core: &mut Worker, id: ConnectionId, connection: &mut Connection) -> Flushed {
-        if let Some(pong) = connection.pong.take() {
-            let mut frame = Vec::with_capacity(pong.len() + 2);
-            websocket::encode(&mut frame, Opcode::Pong, &pong);
-            connection.owe(&frame);
+        if let Some(pongs) = connection.pongs.take() {
+            connection.owe(&pongs);
         }
         let key = id.key;
         let sse = connection.dialect.is_sse();

@@ -130,6 +130,9 @@ impl WorkerLoop {
         };
         let Adoption { dialect, head, prelude, place, .. } = adoption;
         self.table.insert(key, Connection::new(transport, Opening { dialect, head, prelude, place }));
+        if self.node.echo.is_some() && !dialect.is_sse() {
+            return self.read(key);
+        }
         let opened = Opened {
             connection: key,
             dialect,
@@ -170,7 +173,7 @@ impl WorkerLoop {
         let Some(connection) = self.table.get_mut(key) else { return };
         connection.stage = Stage::Lingering;
         connection.stash = None;
-        connection.pong = None;
+        drop(connection.pongs.take());
         if !last.is_empty() {
             connection.owe(last);
         }

@@ -116,23 +116,53 @@ pub(crate) enum Reply {
 /// A worker as the front sees it.
 #[derive(Debug)]
 pub(crate) struct FrontDoor {
-    messages: Mutex<VecDeque<FrontMessage>>,
+    inbox: Mutex<Inbox>,
     /// Connections of pumps whose stream moved.
     moved: Mutex<Vec<u32>>,
     places: Arc<Semaphore>,
     doorbell: Arc<Doorbell>,
 }
 
+#[derive(Debug, Default)]
+struct Inbox {
+    messages: VecDeque<FrontMessage>,
+    /// The worker has ended and reads nothing any more.
+    closed: bool,
+}
+
+/// Closes a door when its worker ends, by whatever way.
+pub(super) struct ClosesDoor(pub(super) Arc<FrontDoor>);
+
+impl Drop for ClosesDoor {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 impl FrontDoor {
     pub(super) fn new(doorbell: Arc<Doorbell>) -> Self {
         let places = Arc::new(Semaphore::new(WAITING_MAX));
-        Self { messages: Mutex::default(), moved: Mutex::default(), places, doorbell }
+        Self { inbox: Mutex::default(), moved: Mutex::default(), places, doorbell }
     }
 
-    /// Puts a message through the door. Bounded by the places its senders hold.
+    /// Puts a message through the door. Bounded by the places its senders hold. Behind a closed door it is dropped, which tells
+    /// whoever waits for an answer.
     pub(crate) fn send(&self, message: FrontMessage) {
-        lock(&self.messages).push_back(message);
+        let mut inbox = lock(&self.inbox);
+        if inbox.closed {
+            return;
+        }
+        inbox.messages.push_back(message);
+        drop(inbox);
         self.doorbell.ring();
+    }
+
+    fn close(&self) {
+        let mut inbox = lock(&self.inbox);
+        inbox.closed = true;
+        let unread = std::mem::take(&mut inbox.messages);
+        drop(inbox);
+        drop(unread);
     }
 
     /// Asks, and waits for the answer.
@@ -160,7 +190,7 @@ impl FrontDoor {
     }
 
     pub(super) fn take(&self, messages: &mut VecDeque<FrontMessage>) {
-        std::mem::swap(&mut *lock(&self.messages), messages);
+        std::mem::swap(&mut lock(&self.inbox).messages, messages);
     }
 
     pub(super) fn take_moved(&self, moved: &mut Vec<u32>) {
@@ -174,6 +204,6 @@ impl FrontDoor {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        lock(&self.messages).is_empty() && lock(&self.moved).is_empty()
+        lock(&self.inbox).messages.is_empty() && lock(&self.moved).is_empty()
     }
 }

@@ -3,6 +3,7 @@
 mod clock;
 mod connection;
 mod delivery;
+mod echo;
 mod effects;
 mod front;
 mod queue;
@@ -30,9 +31,10 @@ use realtime_connector_core::worker::{Answer, Call, Lifecycle, Setup, Worker, ho
 use tokio::sync::mpsc;
 
 use crate::auth::seal::Keys;
+use crate::builder::EchoLimits;
 pub(crate) use clock::Clock;
 pub(crate) use front::{Adoption, FrontDoor, Place, Stream};
-use front::{FrontMessage, Reply};
+use front::{ClosesDoor, FrontMessage, Reply};
 use queue::{Doorbell, PeerQueue};
 use stopped::Stopped;
 
@@ -59,6 +61,8 @@ pub(crate) struct Node {
     seed: u64,
     pub(crate) options: Options,
     pub(crate) keys: Keys,
+    /// WebSocket messages are sent back, and core knows of no connection.
+    echo: Option<EchoLimits>,
     doors: Vec<Arc<FrontDoor>>,
     doorbells: Vec<Arc<Doorbell>>,
     /// `queues[from][to]`.
@@ -90,7 +94,11 @@ impl Engine {
     ///
     /// # Errors
     /// When the system refuses a poll or a thread.
-    pub(crate) fn start(options: Options, workers: usize) -> io::Result<(Arc<Node>, Self, Outlets)> {
+    pub(crate) fn start(
+        options: Options,
+        workers: usize,
+        echo: Option<EchoLimits>,
+    ) -> io::Result<(Arc<Node>, Self, Outlets)> {
         let polls = (0..workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
         let doorbells = polls
             .iter()
@@ -106,6 +114,7 @@ impl Engine {
             seed: random_u64(),
             options,
             keys: Keys::random(),
+            echo,
             doors: doorbells.iter().map(|bell| Arc::new(FrontDoor::new(bell.clone()))).collect(),
             queues: (0..workers).map(|_| (0..workers).map(|_| PeerQueue::default()).collect()).collect(),
             doorbells,
@@ -144,7 +153,9 @@ fn spawn(node: Arc<Node>, index: usize, poll: Poll, origin: Instant) -> io::Resu
         random: random_u64(),
         options: node.options.clone(),
     };
+    let closes = ClosesDoor(node.doors[index].clone());
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let _closes = closes;
         let clock = Clock::new(origin);
         let core = Worker::new(setup, clock.now());
         if let Err(error) = worker::WorkerLoop::new(node, index, poll, core, clock).run() {
@@ -160,7 +171,8 @@ fn lifecycle(node: &Node, event: Lifecycle) {
     }
 }
 
-fn random_u64() -> u64 {
+/// An unpredictable number.
+pub(crate) fn random_u64() -> u64 {
     let mut bytes = [0; 8];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
     u64::from_ne_bytes(bytes)

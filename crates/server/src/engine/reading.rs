@@ -24,7 +24,7 @@ pub(super) const fn websocket_limits(message_bytes: usize) -> Limits {
 }
 
 /// What became of a stretch of bytes.
-enum Decoded {
+pub(super) enum Decoded {
     /// All of it was taken.
     All,
     /// The rest is in the stash, for later.
@@ -94,6 +94,9 @@ impl WorkerLoop {
             // A client has nothing to say on this stream; whatever it pipelined is dropped.
             return Decoded::All;
         }
+        if let Some(limits) = self.node.echo {
+            return self.echo(key, bytes, limits);
+        }
         let limits = websocket_limits(self.decode_limits.message_bytes);
         let mut input = bytes;
         loop {
@@ -114,7 +117,7 @@ impl WorkerLoop {
                     });
                 }
                 Ok(Some(Message::Ping(payload))) => {
-                    connection.pong = Some(payload.into());
+                    connection.pongs.push(payload);
                     self.core.requeue(key);
                 }
                 Ok(Some(Message::Binary(_))) if listens => {
@@ -141,7 +144,7 @@ impl WorkerLoop {
     }
 
     /// The peer closes: its code is repeated (RFC 6455, 5.5.1), and the session ends.
-    fn close_by_peer(&mut self, key: ConnectionKey, code: Option<u16>) -> Decoded {
+    pub(super) fn close_by_peer(&mut self, key: ConnectionKey, code: Option<u16>) -> Decoded {
         let mut frame = Vec::new();
         websocket::encode_close(&mut frame, code, "");
         self.linger(key, &frame, Lost::Closed);
@@ -149,7 +152,7 @@ impl WorkerLoop {
     }
 
     /// The peer broke the framing: it is told which rule, and the session ends.
-    fn violate(&mut self, key: ConnectionKey, code: u16, reason: &str) -> Decoded {
+    pub(super) fn violate(&mut self, key: ConnectionKey, code: u16, reason: &str) -> Decoded {
         let mut frame = Vec::new();
         websocket::encode_close(&mut frame, Some(code), reason);
         self.linger(key, &frame, Lost::Violation);

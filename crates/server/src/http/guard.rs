@@ -18,6 +18,7 @@ use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use super::cors;
 use super::problem::Refusal;
 use crate::app::App;
+use crate::transport::request::peer_address;
 
 /// Bytes of a path and its query: names of 256 channels of usual length, and more than browsers and proxies agree on.
 const URI_BYTES_MAX: usize = 16 * 1024;
@@ -88,6 +89,10 @@ fn check_visitor(app: &App, request: &Request) -> Result<(), Rejection> {
     let host = request.extensions().get::<Authority>().and_then(|authority| authority.0.as_deref());
     if app.dev && !host.is_some_and(|host| cors::is_loopback_authority(&host.to_ascii_lowercase())) {
         return Err(forbidden("dev mode answers only to localhost, 127.0.0.1 and [::1] as Host"));
+    }
+    // A host application may listen anywhere. Where it does not tell the address, the Host must do.
+    if app.dev && peer_address(request.extensions()).is_some_and(|peer| !peer.ip().to_canonical().is_loopback()) {
+        return Err(forbidden("dev mode answers only to this machine"));
     }
     let allowed = |origin: &axum::http::HeaderValue| {
         origin

@@ -6,8 +6,9 @@ mod broadcast;
 mod channels;
 mod connections;
 pub(crate) mod cors;
+mod events;
 mod guard;
-mod health;
+pub(crate) mod health;
 mod info;
 mod key;
 mod metrics;
@@ -64,6 +65,9 @@ fn providers(app: &Arc<App>) -> Router<Arc<App>> {
 
 /// What servers call, and what looks at them. Everything needs a key, but for what pages must know before they connect.
 fn api(app: &Arc<App>) -> Router<Arc<App>> {
+    let require_key = || from_fn_with_state(app.clone(), key::require);
+    // A stream has marks of its own.
+    let events = Router::new().route("/api/events", get(events::handle)).route_layer(require_key());
     let connection = get(connections::get).delete(connections::end).patch(connections::set_meta);
     Router::new()
         .route("/api/broadcast", post(broadcast::handle))
@@ -75,7 +79,8 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/api/connections/{connectionId}/unsubscribe", post(connections::unsubscribe))
         .route("/api/openapi.json", get(openapi::handle))
         .route("/metrics", get(metrics::handle))
-        .route_layer(from_fn_with_state(app.clone(), key::require))
+        .route_layer(require_key())
         .route("/api/info", get(info::handle))
         .layer(map_response(answer::mark))
+        .merge(events)
 }

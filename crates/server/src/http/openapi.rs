@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi};
 use super::params::Params;
 use super::problem::Refusal;
 use super::schemas::Problem;
-use super::{answer, broadcast, channels, connections, health, info, metrics};
+use super::{answer, broadcast, channels, connections, events, health, info, metrics};
 
 /// The document, written once.
 static DOCUMENT: LazyLock<String> =
@@ -37,6 +37,7 @@ static DOCUMENT: LazyLock<String> =
         connections::set_meta,
         connections::subscribe,
         connections::unsubscribe,
+        events::handle,
         info::handle,
         handle,
         health::live,

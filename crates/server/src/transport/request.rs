@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Version, header};
+use axum::http::{Extensions, HeaderMap, Version, header};
 use realtime_connector_core::command::{Connect, Listen, Subscribe};
 use realtime_connector_core::id::ChannelName;
 use realtime_connector_core::position::Start;
@@ -19,6 +20,12 @@ use crate::auth::Credentials;
 /// The peer of the socket a request came by. Forwarding headers are not believed: anybody can send them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Where a request came from: our own listener knows, and a host application may say.
+pub(crate) fn peer_address(extensions: &Extensions) -> Option<SocketAddr> {
+    let host = || extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    extensions.get::<Peer>().map(|peer| peer.0).or_else(host)
+}
 
 /// What the URL says.
 #[derive(Debug, Default)]
@@ -166,10 +173,9 @@ impl UserAgents {
     /// The other end of a request.
     pub(crate) fn client(&self, parts: &Parts, provider: Provider) -> Client {
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
-        let host = || parts.extensions.get::<axum::extract::ConnectInfo<SocketAddr>>().map(|info| info.0);
         Client {
             provider,
-            address: parts.extensions.get::<Peer>().map(|peer| peer.0).or_else(host).unwrap_or(unknown),
+            address: peer_address(&parts.extensions).unwrap_or(unknown),
             user_agent: self.intern(&parts.headers),
             protocol: if parts.version == Version::HTTP_2 { Protocol::Http2 } else { Protocol::Http1 },
         }

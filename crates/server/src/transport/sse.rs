@@ -229,7 +229,7 @@ fn retry_line(ms: u32) -> Bytes {
     Bytes::from(format!("retry: {ms}\n\n"))
 }
 
-fn stream_response(body: Body) -> Response {
+pub(crate) fn stream_response(body: Body) -> Response {
     let mut response = Response::new(body);
     for (name, value) in STREAM_HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -316,6 +316,34 @@ impl Ws {
         self.wire.socket
     }
 
+    /// Sends as much as goes while nothing is received, and says how many bytes that were.
+    pub(crate) async fn send_until_stalled(&mut self, bytes: &[u8]) -> usize {
+        const STALL: Duration = Duration::from_millis(500);
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match tokio::time::timeout(STALL, self.wire.socket.write(&bytes[sent..])).await {
+                Ok(written) => sent += written.expect("the server reads"),
+                Err(_) => break,
+            }
+        }
+        sent
+    }
+
+    /// Sends bytes and reads whatever comes meanwhile, for a peer that waits to be read.
+    pub(crate) async fn send_while_reading(&mut self, bytes: &[u8]) {
+        let (mut read, mut write) = self.wire.socket.split();
+        let mut sent = 0;
+        while sent < bytes.len() {
+            let step = async {
+                tokio::select! {
+                    written = write.write(&bytes[sent..]) => sent += written.expect("the server reads"),
+                    count = read.read_buf(&mut self.wire.unread) => assert_ne!(count.expect("a stream"), 0, "the end"),
+                }
+            };
+            within("sending or receiving", step).await;
+        }
+    }
+
     pub(crate) async fn send_text(&mut self, text: &str) {
         self.send(Opcode::Text, text.as_bytes()).await;
     }

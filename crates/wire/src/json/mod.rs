@@ -23,6 +23,7 @@ use realtime_connector_core::rejection::{Rejection, RejectionKind};
 pub use error::{close_code, code, problem_json, problem_json_as, write_rejection};
 pub use history::{parse_position, position_to_string};
 pub use publish::{BROADCAST_MESSAGES_MAX, Broadcast, decode_broadcast, write_published};
+pub use scan::{DEPTH_MAX, is_deep};
 pub use session::{
     connection_id_to_string, decode_meta_body, decode_meta_or_null_body, decode_subscribe_body,
     decode_unsubscribe_body, parse_connection_id, write_subscribed_body,

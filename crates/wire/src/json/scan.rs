@@ -4,10 +4,11 @@
 //! them, many of which recurse.
 
 /// Levels of objects and lists within a client's value. The common parsers take 128 and more.
-pub(super) const DEPTH_MAX: usize = 128;
+pub const DEPTH_MAX: usize = 128;
 
 /// Whether a valid JSON text has more than [`DEPTH_MAX`] levels.
-pub(super) fn is_deep(text: &str) -> bool {
+#[must_use]
+pub fn is_deep(text: &str) -> bool {
     // Most texts do not have that many brackets at all, wherever they stand, and counting them is fast.
     memchr::memchr2_iter(b'[', b'{', text.as_bytes()).nth(DEPTH_MAX).is_some() && depth(text) > DEPTH_MAX
 }
