@@ -206,7 +206,11 @@ async fn a_connector_that_is_not_enabled_takes_everything_sends_nothing_and_says
     let mounted = host(&rc, "/realtime").await;
     for (addr, path) in [(addr, "/ws"), (addr, "/sse"), (addr, "/api/info"), (addr, "/"), (mounted, "/realtime/ws")] {
         let response = http(addr, "GET", path, None).await;
-        assert_eq!((response.status, response.header("content-type")), (503, Some("application/problem+json")), "{path}");
+        assert_eq!(
+            (response.status, response.header("content-type")),
+            (503, Some("application/problem+json")),
+            "{path}"
+        );
         let message = response.json()["message"].as_str().expect("text").to_owned();
         assert!(message.contains("`enabled` is false"), "{message}");
     }

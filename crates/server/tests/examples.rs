@@ -124,7 +124,9 @@ async fn embed_axum_tells_everyone_of_an_order_and_thanks_who_placed_it() {
     let addr = example.addr();
     let visit = request(addr, "GET", "/visit/ada", &[], b"").await;
     let cookie = visit.header("set-cookie").and_then(|it| it.split(';').next()).expect("a cookie").to_owned();
-    assert!(request(addr, "GET", "/", &[], b"").await.text().contains("new EventSource('/realtime/sse?channel=orders')"));
+    assert!(
+        request(addr, "GET", "/", &[], b"").await.text().contains("new EventSource('/realtime/sse?channel=orders')")
+    );
 
     let mut ada = Sse::connect(addr, "/realtime/sse?channel=orders", &[("cookie", &cookie)]).await;
     ada.next_named("$connected").await;

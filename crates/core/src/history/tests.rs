@@ -128,7 +128,7 @@ fn history_is_bounded_by_bytes() {
         api < news at 3 to 0 keeps 2
         bo > publish news x bytes=900
         api > channel news
-        api < news at 4 to 0 keeps 0
+        api < no channel
         ",
     );
 }
@@ -195,7 +195,7 @@ fn over_the_budget_the_longest_idle_give_way() {
         api > channel a
         api < a at 2 to 0 keeps 2
         api > channel b
-        api < b at 1 to 0 keeps 0
+        api < no channel
         api > channel c
         api < c at 1 to 0 keeps 1
         ada opens connect b@0

@@ -255,7 +255,7 @@ fn a_client_that_does_not_read_the_last_word_is_cut_off() {
         api < found
         pass 4s
         api > connection ada
-        api < ada in []
+        api < nobody
         pass 2s
         api > connection ada
         api < nobody

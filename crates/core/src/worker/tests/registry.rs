@@ -99,7 +99,7 @@ fn the_application_subscribes_a_connection_which_is_told() {
         api < found
         ada < unsubscribed news
         api > unsubscribe ada news
-        api < not found
+        api < found
         ada drops
         api > subscribe ada news
         api < not found
