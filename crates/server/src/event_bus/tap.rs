@@ -74,10 +74,13 @@ impl Tap {
     }
 }
 
+/// Takes a tap off whatever it listens to.
+type Remove = Box<dyn Fn(&Arc<Tap>) + Send + Sync>;
+
 /// The reader's side. Dropping it ends the reading.
 pub(crate) struct Tapped {
     tap: Arc<Tap>,
-    remove: Box<dyn Fn(&Arc<Tap>) + Send + Sync>,
+    remove: Remove,
 }
 
 impl std::fmt::Debug for Tapped {

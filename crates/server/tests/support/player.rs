@@ -363,7 +363,7 @@ fn frame_of(response: &Response) -> Value {
 
 fn spawn_socket(mut ws: Ws) -> Client {
     ws.set_patience(FOREVER);
-    let (sender, mut outgoing) = mpsc::channel::<String>(WAITING_MAX);
+    let (sender, mut outgoing): (mpsc::Sender<String>, _) = mpsc::channel(WAITING_MAX);
     let (arrived, arrivals) = mpsc::channel(WAITING_MAX);
     let reader = tokio::spawn(async move {
         loop {
