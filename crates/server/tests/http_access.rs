@@ -2,7 +2,7 @@
 
 mod http_support;
 
-use http_support::{Answer, KEY, Server, any_port, config_with_key};
+use http_support::{Answer, KEY, Server, UPGRADE, any_port, config_with_key};
 use realtime_connector::Config;
 use realtime_connector::config::Cors;
 
@@ -12,10 +12,6 @@ async fn with_headers(server: &Server, line: &str, headers: &str) -> Answer {
     assert_eq!(answers.len(), 1, "{line} {headers}: {answers:?}");
     answers.remove(0)
 }
-
-/// A WebSocket handshake without its Host.
-const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 async fn from_origin(server: &Server, path: &str, host: &str, origin: &str) -> u16 {
     with_headers(server, &format!("GET {path}"), &format!("Host: {host}\r\nOrigin: {origin}\r\n")).await.status

@@ -5,7 +5,7 @@
 
 mod http_support;
 
-use http_support::Server;
+use http_support::{Server, UPGRADE};
 
 /// Bytes, what they are called, and the status that comes back.
 type Row = (&'static str, Vec<u8>, u16);
@@ -209,5 +209,39 @@ async fn a_path_is_one_of_ours_or_none() {
         let answer = server.get(path).await;
         assert_eq!((path, answer.problem().0), (path, 404));
     }
+    server.is_alive().await;
+}
+
+#[tokio::test]
+async fn a_handshake_is_complete_or_none() {
+    let server = Server::dev().await;
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let version = "Sec-WebSocket-Version: 13\r\n";
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    let spaces = format!("Sec-WebSocket-Protocol: b{}x\r\n", " ".repeat(7_000));
+    let thousand = format!("Sec-WebSocket-Protocol: {}\r\n", "p, ".repeat(1_000) + "p");
+    for (name, line, headers, status) in [
+        ("1 no key", "GET /ws HTTP/1.1", [upgrade, version, ""], 400),
+        ("1 a short key", "GET /ws HTTP/1.1", [upgrade, version, "Sec-WebSocket-Key: AAAA\r\n"], 400),
+        ("1 no base64", "GET /ws HTTP/1.1", [upgrade, version, "Sec-WebSocket-Key: ????????????????????????\r\n"], 400),
+        ("2 version 8", "GET /ws HTTP/1.1", [upgrade, "Sec-WebSocket-Version: 8\r\n", key], 426),
+        ("2 no version", "GET /ws HTTP/1.1", [upgrade, "", key], 426),
+        ("3 POST", "POST /ws HTTP/1.1", [upgrade, version, key], 405),
+        ("3 HTTP/1.0", "GET /ws HTTP/1.0", [upgrade, version, key], 400),
+        ("3 no Upgrade", "GET /ws HTTP/1.1", ["Connection: Upgrade\r\n", version, key], 426),
+        ("3 Connection: close", "GET /ws HTTP/1.1", ["Connection: close\r\nUpgrade: websocket\r\n", version, key], 400),
+        ("6 spaces in a protocol", "GET /ws HTTP/1.1", [upgrade, version, &(key.to_owned() + &spaces)], 101),
+        ("6 1,000 protocols", "GET /ws HTTP/1.1", [upgrade, version, &(key.to_owned() + &thousand)], 101),
+    ] {
+        let answer = server.ask(format!("{line}\r\nHost: localhost\r\n{}\r\n", headers.concat())).await;
+        assert_eq!(answer.status, status, "{name}: {answer:?}");
+        let wanted = (status == 426).then_some("13");
+        assert_eq!(answer.header("sec-websocket-version"), wanted, "{name}");
+        assert_eq!(answer.header("sec-websocket-protocol"), None, "{name}");
+    }
+    let extension = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99\r\n";
+    let answer = server.ask(format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{UPGRADE}{extension}\r\n")).await;
+    assert_eq!((answer.status, answer.header("sec-websocket-extensions")), (101, None), "7");
+    assert_eq!(answer.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "RFC 6455, section 1.3");
     server.is_alive().await;
 }

@@ -39,10 +39,18 @@ pub(crate) fn response(rejection: &Rejection) -> Response {
         let seconds = HeaderValue::from(u64::from(ms.div_ceil(1_000)));
         response.headers_mut().insert(header::RETRY_AFTER, seconds);
     }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        close(&mut response);
+    }
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
+}
+
+/// Ends the connection after this answer: whoever has too much to do needs its descriptor back. HTTP/2 leaves the header out.
+pub(crate) fn close(response: &mut Response) {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
 /// A refusal that only HTTP knows: `bad_request` with a status of its own.

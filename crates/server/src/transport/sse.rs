@@ -240,7 +240,9 @@ pub(crate) fn stream_response(body: Body) -> Response {
 /// A stream that ends at once, with the time after which the browser comes back spread over ten seconds.
 fn overloaded(app: &App) -> Response {
     let ms = 5_000 + app.jitter() % 10_000;
-    stream_response(Body::from(retry_line(ms)))
+    let mut response = stream_response(Body::from(retry_line(ms)));
+    problem::close(&mut response);
+    response
 }
 
 /// A response body whose bytes a worker makes.

@@ -11,6 +11,9 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// A WebSocket handshake but for its first line and its Host.
+pub(crate) const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 /// How long anything may take before a test gives up: more than every deadline of the server, because a busy machine is no failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The API key of servers with keys.
@@ -56,7 +59,28 @@ impl Server {
         Answer::all(&read_to_end(&mut socket).await)
     }
 
-    /// One request with a whole answer.
+    /// Writes `bytes` and reads one whole answer, whether the server closes or not.
+    pub(crate) async fn ask(&self, bytes: impl AsRef<[u8]>) -> Answer {
+        let mut socket = self.connect().await;
+        socket.write_all(bytes.as_ref()).await.expect("the server reads");
+        let mut read = Vec::new();
+        loop {
+            let mut chunk = [0; 4096];
+            let count =
+                tokio::time::timeout(PATIENCE, socket.read(&mut chunk)).await.expect("in time").expect("it answers");
+            read.extend_from_slice(&chunk[..count]);
+            let answer = Answer::all(&read).into_iter().next();
+            let declared = answer.as_ref().and_then(|answer| answer.header("content-length")?.parse().ok());
+            match answer {
+                Some(answer) if answer.status == 101 || declared == Some(answer.body.len()) || count == 0 => {
+                    return answer;
+                }
+                Some(_) | None => assert!(count > 0, "the server closed: {read:?}"),
+            }
+        }
+    }
+
+    /// One request with a whole answer, after which the server closes.
     pub(crate) async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.addr);
         for (name, value) in headers {
