@@ -58,7 +58,6 @@ impl Client {
     }
 
     /// Asks the server for a sign of life and prints that nothing came before it.
-    #[expect(dead_code, reason = "not every example has somebody who must not hear")]
     pub(crate) async fn print_silence(&mut self) {
         if let Link::WebSocket(ws) = &mut self.link {
             ws.send_json(&json!({"op": "ping"})).await;
@@ -68,3 +67,8 @@ impl Client {
         }
     }
 }
+
+// Not every example has somebody who must not hear.
+const _: () = {
+    let _ = Client::print_silence;
+};

@@ -92,16 +92,10 @@ async fn every_reference_in_it_leads_somewhere() {
 }
 
 fn collect(value: &Value, references: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                match field {
-                    Value::String(target) if name == "$ref" => references.push(target.clone()),
-                    other => collect(other, references),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, references)),
-        _ => {}
+    if let Some(target) = value.get("$ref").and_then(Value::as_str) {
+        references.push(target.to_owned());
     }
+    let fields = value.as_object().into_iter().flat_map(|fields| fields.values());
+    let items = value.as_array().into_iter().flatten();
+    fields.chain(items).for_each(|part| collect(part, references));
 }

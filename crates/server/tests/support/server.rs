@@ -37,6 +37,7 @@ impl Server {
 
     /// A server exactly as configured.
     pub(crate) async fn start_at(config: Config) -> Self {
+        // The transcripts see only what their own clients do.
         let rc = Builder::new(config).playground(false).build().expect("the configuration is sound");
         let addr = rc.serve().await.expect("the address is free").local_addr();
         Self { rc, addr }
