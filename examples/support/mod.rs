@@ -6,7 +6,8 @@ mod client;
 
 use std::net::SocketAddr;
 
-use client::{Sse, Ws};
+use client::Ws;
+use client::sse::Sse;
 use realtime_connector::Config;
 use serde_json::{Value, json};
 

@@ -6,7 +6,8 @@ mod client;
 
 use std::net::SocketAddr;
 
-use client::{Sse, Ws, http};
+use client::sse::Sse;
+use client::{Ws, http};
 use realtime_connector::{Builder, Config, RealtimeConnector};
 use serde_json::json;
 

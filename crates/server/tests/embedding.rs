@@ -18,7 +18,8 @@ use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::middleware::{self, Next};
 use axum::routing::get;
-use client::{Sse, Ws, http, request};
+use client::sse::Sse;
+use client::{Ws, http, request};
 use realtime_connector::auth::{AuthFuture, Authenticator, Credentials, Grants, Identity, UserId};
 use realtime_connector::config::Provider;
 use realtime_connector::{

@@ -9,7 +9,8 @@ mod server;
 
 use std::net::SocketAddr;
 
-use client::{PATIENCE, Sse, Ws, http, request};
+use client::sse::Sse;
+use client::{PATIENCE, Ws, http, request};
 use realtime_connector::{Builder, Event, Message, RealtimeConnector, Subscription, Target};
 use serde_json::{Value, json};
 use server::{Server, config, configured};

@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use client::{Received, Sse, Ws, request};
+use client::sse::Sse;
+use client::{Received, Ws, request};
 use realtime_connector_wire::websocket::Opcode;
 use serde_json::json;
 

@@ -19,8 +19,6 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub(crate) use sse::Sse;
-
 /// How long any answer may take. Generous, because a busy machine is no failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// What a server may send in one message.

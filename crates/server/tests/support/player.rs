@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::client::{PATIENCE, Received, Response, Sse, Ws, http, request};
+use super::client::sse::Sse;
+use super::client::{PATIENCE, Received, Response, Ws, http, request};
 use super::transcript::{Captures, Lane, Line, Opening, Outgoing, Step, Transcript};
 
 /// Frames that wait for the player. No transcript has more; a reader waits when it is full.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::client::{PATIENCE, Sse, Ws, http};
+use super::client::sse::Sse;
+use super::client::{PATIENCE, Ws, http};
 use super::server::Server;
 
 const FOREVER: Duration = Duration::from_secs(3_600);
