@@ -16,7 +16,7 @@ mod script;
 mod streams;
 mod words;
 
-pub(crate) use client::{Client, Stage};
+pub(crate) use client::Stage;
 pub(crate) use node::{Node, Plan};
 pub(crate) use rng::Rng;
 pub(crate) use script::check;

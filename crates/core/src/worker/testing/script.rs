@@ -27,7 +27,6 @@ use bytes::Bytes;
 use super::engine::identify;
 use super::node::{Node, Plan, words};
 use super::words::{command, connect, options, publish};
-use crate::command::Connect;
 use crate::frame::Dialect;
 use crate::id::{AppId, ChannelKey, ChannelName, MessageId, UserId};
 use crate::permissions::{Grants, Identity};

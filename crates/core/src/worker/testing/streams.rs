@@ -76,10 +76,6 @@ impl Streams {
         self.streams.keys()
     }
 
-    pub(crate) fn trails(&self, channel: &ChannelKey) -> bool {
-        self.trailing.contains(channel)
-    }
-
     /// A subscription has begun that was asked for with `asked`.
     pub(crate) fn begin(&mut self, subscribed: &Subscribed, asked: Option<&Start>, by_call: bool, facts: Facts<'_>) {
         let (channel, position) = (&subscribed.channel, subscribed.position.offset);

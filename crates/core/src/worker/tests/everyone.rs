@@ -154,7 +154,6 @@ fn a_second_device_does_not_run_ahead_of_the_first() {
     let second = node.join_with("ada", "");
     node.settle();
     node.check_rest();
-    for c in &node.clients {}
     let heard = |client: usize| node.clients[client].journal.iter().any(|line| line == "$user:ada 1 hi");
     assert!(heard(first) && !heard(second));
 }

@@ -1,6 +1,6 @@
 //! People: who they are, what they remember, and what they do at random.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::books::Books;
@@ -26,6 +26,8 @@ struct Person {
     client: Option<usize>,
     sse: bool,
     known: BTreeMap<ChannelKey, Offset>,
+    /// Channels that its event stream has left.
+    left: BTreeSet<ChannelName>,
     reference: u64,
 }
 
@@ -193,10 +195,11 @@ impl Simulation {
 
     fn subscribe(&mut self, who: usize) {
         let Some(client) = self.people[who].client else { return };
-        let name = channel(*self.rng.pick(&CHANNELS));
+        let name = channel(self.rng.pick::<&str>(&CHANNELS));
         let key = ChannelKey::named(AppId::default(), name.clone());
         let it = &self.node.clients[client];
-        if it.is_sse() && (!it.connected || it.streams.trails(&key) || it.streams.position(&key).is_some()) {
+        let again = self.people[who].left.contains(&name) || it.streams.position(&key).is_some();
+        if it.is_sse() && (!it.connected || again) {
             return; // Answers overtake frames there, so that one subscription could not be told from the next.
         }
         let listen = Listen::Named(name);
@@ -208,14 +211,15 @@ impl Simulation {
 
     fn unsubscribe(&mut self, who: usize) {
         let Some(client) = self.people[who].client else { return };
-        let name = channel(*self.rng.pick(&CHANNELS));
+        let name = channel(self.rng.pick::<&str>(&CHANNELS));
         self.remember(who, client);
+        self.people[who].left.insert(name.clone());
         let reference = self.reference(who);
         self.node.command(client, Command::Unsubscribe { channel: name }, Some(reference));
     }
 
     fn target(&mut self) -> Target {
-        let name = channel(*self.rng.pick(&CHANNELS));
+        let name = channel(self.rng.pick::<&str>(&CHANNELS));
         let user = UserId::parse(*self.rng.pick(&["ada", "bo", "eve"])).expect("a user");
         match self.rng.below(10) {
             0..2 => Target::Everyone,
@@ -298,13 +302,14 @@ impl Simulation {
         self.node.clients[next].reads = false;
         self.node.clients[next].socket_max = *self.rng.pick(&[1, 3, 20]);
         self.people[who].client = Some(next);
+        self.people[who].left.clear();
     }
 
     /// The application looks at connections and steers them.
     fn steer(&mut self, who: usize) {
         let Some(client) = self.people[who].client else { return };
         let (worker, connection) = (self.node.clients[client].worker, self.node.clients[client].key);
-        let name = channel(*self.rng.pick(&CHANNELS));
+        let name = channel(self.rng.pick::<&str>(&CHANNELS));
         // By POST the answer to a repeated subscribe may overtake what the application did: nothing to compare it with.
         let sse = self.people[who].sse;
         match self.rng.below(6) {
