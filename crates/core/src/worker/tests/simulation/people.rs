@@ -220,7 +220,7 @@ impl Simulation {
 
     fn target(&mut self) -> Target {
         let name = channel(self.rng.pick::<&str>(&CHANNELS));
-        let user = UserId::parse(*self.rng.pick(&["ada", "bo", "eve"])).expect("a user");
+        let user = UserId::parse(self.rng.pick::<&str>(&["ada", "bo", "eve"])).expect("a user");
         match self.rng.below(10) {
             0..2 => Target::Everyone,
             2..4 => Target::User(user),
