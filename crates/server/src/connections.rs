@@ -221,10 +221,10 @@ impl Connections {
         subscribed.map(drop).ok_or_else(not_found)
     }
 
-    /// Takes a connection out of a channel.
+    /// Takes a connection out of a channel. One that is not in it is left as it is.
     ///
     /// # Errors
-    /// A name that is none, `NotFound` if the connection is not here or not in the channel, overload.
+    /// A name that is none, `NotFound` if the connection is not here (any more), overload.
     pub async fn unsubscribe(&self, id: ConnectionId, channel: &str) -> Result<(), Rejection> {
         let channel = channel_name(channel)?;
         self.act(id, Call::Unsubscribe { connection: id.0.key, channel }).await
@@ -282,5 +282,5 @@ fn channel_name(name: &str) -> Result<ChannelName, Rejection> {
 }
 
 fn not_found() -> Rejection {
-    Rejection::new(RejectionKind::NotFound, "no such connection, or not in that state")
+    Rejection::new(RejectionKind::NotFound, "no such connection")
 }

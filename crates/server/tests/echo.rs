@@ -3,9 +3,8 @@
 #[path = "support/client.rs"]
 #[expect(dead_code, reason = "this test uses a part of it")]
 mod client;
-#[path = "support/server.rs"]
-#[expect(dead_code, reason = "this test uses a part of it")]
-mod server;
+#[path = "support/config.rs"]
+mod configs;
 
 use std::net::SocketAddr;
 
@@ -17,7 +16,7 @@ const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
 async fn start() -> (RealtimeConnector, SocketAddr) {
     let limits = EchoLimits { message_bytes_max: MESSAGE_BYTES, fragments_max: 65_536 };
-    let rc = Builder::new(server::config()).echo(limits).build().expect("the configuration is sound");
+    let rc = Builder::new(configs::config()).echo(limits).build().expect("the configuration is sound");
     let serving = rc.serve().await.expect("any port will do");
     let addr = serving.local_addr();
     (rc, addr)

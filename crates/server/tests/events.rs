@@ -3,6 +3,8 @@
 #[path = "support/client.rs"]
 #[expect(dead_code, reason = "this test uses a part of it")]
 mod client;
+#[path = "support/config.rs"]
+mod configs;
 #[path = "support/server.rs"]
 #[expect(dead_code, reason = "this test uses a part of it")]
 mod server;
@@ -11,9 +13,10 @@ use std::net::SocketAddr;
 
 use client::sse::Sse;
 use client::{PATIENCE, Ws, http, request};
+use configs::{config, configured};
 use realtime_connector::{Builder, Event, Message, RealtimeConnector, Subscription, Target};
 use serde_json::{Value, json};
-use server::{Server, config, configured};
+use server::Server;
 use tokio::sync::mpsc;
 
 /// What a pattern hears, as it comes.
@@ -221,7 +224,7 @@ async fn the_stream_of_events_needs_the_key_and_good_patterns() {
     rc.shutdown().await;
     assert_eq!(events.next_event_or_end().await, None);
 
-    let Server { rc, addr } = Server::start_with(server::config()).await;
+    let Server { rc, addr } = Server::start_with(configs::config()).await;
     assert_eq!(refused(addr, "/api/events?types=client*").await, (400, json!("types")));
     assert_eq!(refused(addr, "/api/events?types=").await, (400, json!("types")));
     let many = vec!["a.b"; 33].join(",");

@@ -55,6 +55,8 @@ async fn everything_it_describes_is_served_and_asks_for_a_key_if_it_says_so() {
         let wrong =
             server.request(&method, &path, &[("authorization", "Bearer 0123456789abcdef0123456789abcdeX")], b"").await;
         wrong.refuses(401, "unauthenticated", None);
+        // A stream has no end to wait for.
+        let method = if path == "/api/events" { "HEAD".to_owned() } else { method };
         let with = server.request(&method, &path, &[("authorization", &format!("Bearer {KEY}"))], b"").await;
         assert!(![401, 405].contains(&with.status), "{method} {path}: {with:?}");
         assert!(

@@ -5,17 +5,6 @@ use std::time::Duration;
 
 use realtime_connector::{Builder, Config, RealtimeConnector};
 
-/// A configuration for any free port of loopback, with two workers.
-pub(crate) fn config() -> Config {
-    configured("{}")
-}
-
-/// As [`config`], with these keys besides.
-pub(crate) fn configured(json: &str) -> Config {
-    let config = Config::from_json(json).expect("a good configuration");
-    Config { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), workers: 2, ..config }
-}
-
 /// A server in development mode and where it listens.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
