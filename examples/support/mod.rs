@@ -61,7 +61,7 @@ impl Client {
     /// Asks the server for a sign of life and prints that nothing came before it.
     pub(crate) async fn print_silence(&mut self) {
         if let Link::WebSocket(ws) = &mut self.link {
-            ws.send_json(&json!({"op": "ping"})).await;
+            ws.send_json(&json!({"op": "ping", "ref": 1})).await;
             let frame = ws.recv_json().await;
             assert_eq!(frame["op"], "pong", "a message for somebody else: {frame}");
             println!("{:<22} received nothing", self.name);
