@@ -65,7 +65,9 @@ async fn a_connection_is_told_from_its_beginning_to_its_end_in_order() {
     );
     assert_eq!(channel, [("channel.occupied".to_owned(), json!({"channel": "orders"}))]);
 
-    ws.send_json(&json!({"op": "subscribe", "channel": "news"})).await;
+    // A subscription begins when its channel's home has answered, and leaving another channel does not wait for that.
+    ws.send_json(&json!({"op": "subscribe", "ref": 1, "channel": "news"})).await;
+    ws.recv_op("subscribed").await;
     ws.send_json(&json!({"op": "unsubscribe", "channel": "orders"})).await;
     let (connection, mut channel) = collect(4).await;
     assert_eq!(

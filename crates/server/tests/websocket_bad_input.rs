@@ -6,7 +6,6 @@ mod client;
 #[path = "support/memory.rs"]
 mod memory;
 #[path = "support/server.rs"]
-#[expect(dead_code, reason = "this test uses a part of it")]
 mod server;
 #[path = "support/witness.rs"]
 mod witness;
