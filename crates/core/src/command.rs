@@ -1,5 +1,7 @@
 //! What a client asks for. WebSocket, SSE + POST, the HTTP API and embedded calls all become these.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::id::{ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
@@ -88,14 +90,15 @@ pub enum Target {
     },
 }
 
-/// When a publish is answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// When a publish is answered. The level moves the answer, never the delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ack {
     /// Not at all, unless it fails.
     None,
-    /// When the channel's home has ordered it.
-    #[default]
+    /// When the channel's home has taken it. On a persisted channel that is before it has a position.
     Node,
+    /// When it is safe on disk. Refused where the channel is not persisted.
+    Stored,
 }
 
 /// A message on its way in.
@@ -117,6 +120,8 @@ pub struct Publish {
     pub ephemeral: bool,
     /// Connections that do not get it.
     pub exclude: Vec<ConnectionId>,
-    /// When it is answered.
-    pub ack: Ack,
+    /// When it is answered; `None` is [`Ack::Stored`] where the channel is persisted, else [`Ack::Node`].
+    pub ack: Option<Ack>,
+    /// From its admission on, for how long it is worth replaying.
+    pub ttl: Option<Duration>,
 }

@@ -18,7 +18,7 @@
 pub mod command;
 pub mod event;
 pub mod frame;
-mod history;
+pub mod history;
 pub mod id;
 pub mod limits;
 pub mod options;

@@ -52,6 +52,23 @@ pub const PAGE_RECORDS: usize = 64;
 /// Bytes in one page of a catch-up: what a socket buffer takes without growing.
 pub const PAGE_BYTES: usize = 64 * 1024;
 
+/// Records the store keeps per persisted channel: a busy day of a busy channel.
+pub const RETENTION_RECORDS: u64 = 1_000_000;
+/// Bytes the store keeps per persisted channel.
+pub const RETENTION_BYTES: u64 = 1024 * 1024 * 1024;
+/// How long the store keeps a message.
+pub const RETENTION_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Records read from the log at once. Blocks begin at multiples of it, so that readers that are close together share them.
+pub const BLOCK_RECORDS: u64 = 64;
+/// Bytes read from the log at once, or one record.
+pub const BLOCK_BYTES: usize = 1024 * 1024;
+/// Bytes of blocks a worker keeps for the next reader.
+pub const BLOCKS_BYTES: u64 = 16 * 1024 * 1024;
+/// Pause after the log could not be read, before it is asked again.
+pub const LOG_RETRY: Duration = Duration::from_millis(500);
+/// Longest time to live of a message: a year, like the longest cookie a browser keeps.
+pub const TTL_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// How long a message id is remembered for idempotent publishing.
 pub const DEDUP_AGE: Duration = Duration::from_secs(300);
 /// Message ids remembered per channel.

@@ -25,6 +25,8 @@ pub struct Options {
     pub history_total_bytes: u64,
     /// History of channels that no rule matches, of `$all` and of users.
     pub history: HistoryOptions,
+    /// How long the store keeps users' messages; `None` without a store.
+    pub user_retention: Option<Retention>,
     /// Settings by channel pattern; the first match wins.
     pub rules: Vec<Rule>,
     /// What no operator needs to choose.
@@ -42,6 +44,7 @@ impl Default for Options {
             outbox_bytes: limits::OUTBOX_BYTES,
             history_total_bytes: limits::HISTORY_TOTAL_BYTES,
             history: HistoryOptions::default(),
+            user_retention: None,
             rules: Vec::new(),
             bounds: Bounds::default(),
         }
@@ -97,13 +100,41 @@ impl Default for HistoryOptions {
     }
 }
 
+/// How much of a persisted channel the store keeps. Whichever bound is reached first counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Records.
+    pub records: u64,
+    /// Bytes of their payloads and metadata.
+    pub bytes: u64,
+    /// Age.
+    pub age: Duration,
+    /// A newer message takes the place of the one with the same key.
+    pub latest_per_key: bool,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            records: limits::RETENTION_RECORDS,
+            bytes: limits::RETENTION_BYTES,
+            age: limits::RETENTION_AGE,
+            latest_per_key: false,
+        }
+    }
+}
+
 /// Settings of the channels that match a pattern.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Which channels.
     pub pattern: Pattern,
-    /// Their history.
+    /// Their history in memory.
     pub history: HistoryOptions,
+    /// How long the store keeps their messages; `None` keeps them in memory only.
+    pub retention: Option<Retention>,
+    /// Whether a message takes the place of older ones with the same key, as far as replay is concerned.
+    pub latest_per_key: bool,
     /// Whether each of their messages becomes a `message.published` event for the application.
     pub message_events: bool,
 }
@@ -113,6 +144,19 @@ impl Options {
     #[must_use]
     pub const fn requests_per_command(&self) -> u32 {
         self.channels_per_connection + 2
+    }
+
+    /// How long the store keeps a channel's messages; `None` where it does not.
+    #[must_use]
+    pub fn retention(&self, channel: &ChannelKey) -> Option<Retention> {
+        match &channel.audience {
+            Audience::Named(_) => {
+                let rule = self.rule(channel)?;
+                rule.retention.map(|it| Retention { latest_per_key: rule.latest_per_key, ..it })
+            }
+            Audience::User(_) => self.user_retention,
+            Audience::Everyone => None,
+        }
     }
 
     /// The first rule that matches a channel. `$all` and users' channels have none.

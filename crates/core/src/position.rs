@@ -86,6 +86,10 @@ pub enum GapReason {
     Excluded,
     /// Its time to live passed.
     Expired,
+    /// A newer message with the same key took its place.
+    Replaced,
+    /// The application removed it.
+    Purged,
 }
 
 impl GapReason {
@@ -94,7 +98,7 @@ impl GapReason {
     pub const fn lost(self) -> bool {
         match self {
             Self::Window | Self::Slow | Self::Epoch => true,
-            Self::Excluded | Self::Expired => false,
+            Self::Excluded | Self::Expired | Self::Replaced | Self::Purged => false,
         }
     }
 }

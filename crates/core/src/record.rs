@@ -34,6 +34,8 @@ pub struct Record {
     pub key: Option<MessageKey>,
     /// The publisher's metadata: a JSON object.
     pub meta: Option<Bytes>,
+    /// When it stops being worth replaying; `None` is never.
+    pub expires: Option<UnixMs>,
     /// Sessions that do not get it.
     pub exclude: Box<[SessionId]>,
 }
@@ -46,6 +48,12 @@ impl Record {
         let meta = self.meta.as_ref().map_or(0, Bytes::len);
         let bytes = FIXED_BYTES + self.data.len() + meta + self.event_type.as_str().len();
         u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+
+    /// Whether its time to live has passed.
+    #[must_use]
+    pub fn is_expired(&self, wall: UnixMs) -> bool {
+        self.expires.is_some_and(|expires| expires <= wall)
     }
 
     /// Its position; `None` if ephemeral.

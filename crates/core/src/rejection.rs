@@ -65,6 +65,8 @@ pub enum RejectionKind {
     Unavailable,
     /// No answer in time; the outcome is unknown.
     Timeout,
+    /// The disk is full; nothing was stored or delivered.
+    StorageFull,
 }
 
 impl Rejection {

@@ -3,6 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
+use super::page::{Found, Page, PageBounds};
+use crate::id::MessageKey;
 use crate::limits;
 use crate::options::HistoryOptions;
 use crate::position::{Epoch, Gap, GapReason, Offset, Position, Start};
@@ -13,14 +17,21 @@ use crate::time::Time;
 pub(crate) struct Ring {
     options: HistoryOptions,
     epoch: Epoch,
-    records: VecDeque<Arc<Record>>,
+    /// With consecutive offsets; `None` where a newer record has taken the place.
+    records: VecDeque<Option<Arc<Record>>>,
     bytes: u64,
+    /// Where the newest record of each key is; `None` where keys mean nothing to history.
+    keys: Option<HashMap<MessageKey, Offset>>,
     /// The newest offset there is, retained or not.
     head: Offset,
-    /// The newest offset that no reader can get any more.
+    /// The newest offset that is not in memory.
     trimmed: Offset,
+    /// The newest offset that no reader can get any more.
+    floor: Offset,
     /// The offset before the first one of this log.
     origin: Offset,
+    /// A log keeps what falls out of memory.
+    persisted: bool,
 }
 
 /// Where a subscription starts within what is retained.
@@ -34,18 +45,31 @@ pub(crate) struct Window {
     pub(crate) gap: Option<Gap>,
 }
 
-/// Part of a catch-up.
-#[derive(Debug, Default)]
-pub(crate) struct Page {
-    /// Offsets that are gone: first and last.
-    pub(crate) missing: Option<(Offset, Offset)>,
-    pub(crate) records: Vec<Arc<Record>>,
-}
-
 impl Ring {
-    /// An empty ring that continues after `head`.
+    /// An empty ring of a memory channel that continues after `head`.
     pub(crate) fn new(options: HistoryOptions, epoch: Epoch, head: Offset) -> Self {
-        Self { options, epoch, records: VecDeque::new(), bytes: 0, head, trimmed: head, origin: head }
+        Self {
+            options,
+            epoch,
+            records: VecDeque::new(),
+            bytes: 0,
+            keys: None,
+            head,
+            trimmed: head,
+            floor: head,
+            origin: head,
+            persisted: false,
+        }
+    }
+
+    /// An empty ring of a channel whose records up to `head` lie in a log, but for those up to `floor`.
+    pub(crate) fn persisted(options: HistoryOptions, epoch: Epoch, head: Offset, floor: Offset) -> Self {
+        Self { floor, origin: 0, persisted: true, ..Self::new(options, epoch, head) }
+    }
+
+    /// A newer record takes the place of the one with the same key.
+    pub(crate) fn keep_latest_per_key(&mut self) {
+        self.keys = Some(HashMap::new());
     }
 
     pub(crate) const fn head(&self) -> Offset {
@@ -64,10 +88,18 @@ impl Ring {
         self.records.len()
     }
 
-    /// The newest offset that no reader can get any more.
-    #[cfg(test)]
+    pub(crate) const fn is_persisted(&self) -> bool {
+        self.persisted
+    }
+
+    /// The newest offset that is not in memory.
     pub(crate) const fn trimmed(&self) -> Offset {
         self.trimmed
+    }
+
+    /// The newest offset that no reader can get any more.
+    pub(crate) const fn floor(&self) -> Offset {
+        self.floor
     }
 
     pub(crate) fn position(&self) -> Position {
@@ -79,13 +111,25 @@ impl Ring {
         assert_eq!(record.offset, Some(self.head + 1), "records arrive in order");
         self.head += 1;
         self.bytes += u64::from(record.cost());
-        self.records.push_back(record.clone());
+        self.records.push_back(Some(record.clone()));
+        if let (Some(keys), Some(key)) = (&mut self.keys, &record.key)
+            && let Some(older) = keys.insert(key.clone(), self.head)
+            && let Some(place) = older.checked_sub(self.trimmed + 1)
+            && let Some(place) = self.records.get_mut(usize::try_from(place).unwrap_or(usize::MAX))
+            && let Some(replaced) = place.take()
+        {
+            self.bytes -= u64::from(replaced.cost());
+        }
         self.trim(now);
     }
 
     /// Drops what is over a bound. Returns when the oldest remaining record reaches its age.
     pub(crate) fn trim(&mut self, now: Time) -> Option<Time> {
         while let Some(oldest) = self.records.front() {
+            let Some(oldest) = oldest else {
+                self.drop_oldest();
+                continue;
+            };
             let expires = oldest.admitted.after(self.options.age);
             let over = self.records.len() > self.options.records as usize || self.bytes > u64::from(self.options.bytes);
             if !over && expires > now {
@@ -99,18 +143,44 @@ impl Ring {
     /// Drops everything, for the budget over all channels. Returns the bytes freed.
     pub(crate) fn clear(&mut self) -> u64 {
         self.records = VecDeque::new();
-        self.trimmed = self.head;
+        if let Some(keys) = &mut self.keys {
+            keys.clear();
+        }
+        self.set_trimmed(self.head);
         std::mem::take(&mut self.bytes)
+    }
+
+    /// The log keeps nothing up to here any more.
+    pub(crate) fn raise_floor(&mut self, floor: Offset) {
+        self.floor = self.floor.max(floor.min(self.head));
+        while self.trimmed < self.floor && !self.records.is_empty() {
+            self.drop_oldest();
+        }
+        self.trimmed = self.trimmed.max(self.floor);
     }
 
     fn drop_oldest(&mut self) {
         if let Some(oldest) = self.records.pop_front() {
-            self.bytes -= u64::from(oldest.cost());
-            self.trimmed += 1;
+            self.set_trimmed(self.trimmed + 1);
+            if let Some(oldest) = oldest {
+                self.bytes -= u64::from(oldest.cost());
+                if let (Some(keys), Some(key)) = (&mut self.keys, &oldest.key)
+                    && keys.get(key) == Some(&self.trimmed)
+                {
+                    keys.remove(key);
+                }
+            }
         }
         if self.records.is_empty() {
             // An idle channel gives its storage back.
             self.records.shrink_to(0);
+        }
+    }
+
+    fn set_trimmed(&mut self, trimmed: Offset) {
+        self.trimmed = trimmed;
+        if !self.persisted {
+            self.floor = trimmed;
         }
     }
 
@@ -120,7 +190,7 @@ impl Ring {
         match start {
             Start::Now => live,
             Start::Rewind(count) => {
-                Window { position: self.trimmed.max(self.head.saturating_sub(u64::from(*count))), ..live }
+                Window { position: self.floor.max(self.head.saturating_sub(u64::from(*count))), ..live }
             }
             Start::Beginning(epoch) => self.since(epoch, self.origin),
             Start::Since(position) => self.since(&position.epoch, position.offset),
@@ -132,31 +202,27 @@ impl Ring {
         let offset = if offset == 0 { self.origin } else { offset };
         if *epoch != self.epoch || offset > self.head {
             let gap = Gap { range: None, reason: GapReason::Epoch };
-            return Window { position: self.trimmed, recovered: Some(false), gap: Some(gap) };
+            return Window { position: self.floor, recovered: Some(false), gap: Some(gap) };
         }
-        if offset < self.trimmed {
-            let gap = Gap { range: Some((offset + 1, self.trimmed)), reason: GapReason::Window };
-            return Window { position: self.trimmed, recovered: Some(false), gap: Some(gap) };
+        if offset < self.floor {
+            let gap = Gap { range: Some((offset + 1, self.floor)), reason: GapReason::Window };
+            return Window { position: self.floor, recovered: Some(false), gap: Some(gap) };
         }
         Window { position: offset, recovered: Some(true), gap: None }
     }
 
-    /// Reads from `next` on, at most `records_max` records and a page of bytes, but at least one record if there is any.
-    pub(crate) fn page(&self, next: Offset, records_max: usize) -> Page {
-        let mut page = Page::default();
-        let first = next.max(self.trimmed + 1);
-        if first > next && next <= self.head {
-            page.missing = Some((next, self.trimmed));
+    /// Reads from `next` on, at most a page of records and bytes, but at least one record if there is any. What lies in the log only
+    /// has to be read there.
+    pub(crate) fn page(&self, next: Offset, bounds: PageBounds) -> Found {
+        let missing = (next <= self.floor).then_some((next, self.floor));
+        let first = next.max(self.floor + 1);
+        if first <= self.trimmed {
+            return Found::InLog { missing, from: first };
         }
         let skip = usize::try_from(first - self.trimmed - 1).unwrap_or(usize::MAX);
-        let mut bytes = 0;
-        for record in self.records.iter().skip(skip).take(records_max) {
-            bytes += record.cost() as usize;
-            if bytes > limits::PAGE_BYTES && !page.records.is_empty() {
-                break;
-            }
-            page.records.push(record.clone());
-        }
-        page
+        let records = self.records.iter().skip(skip).flatten();
+        Found::Here(Page::of(records, missing, first - 1, self.head, bounds))
     }
 }
+
+const _: () = assert!(limits::BLOCK_RECORDS as usize >= limits::PAGE_RECORDS);

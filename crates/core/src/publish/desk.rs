@@ -35,6 +35,7 @@ struct Remembered {
 
 #[derive(Debug)]
 struct Entry {
+    since: Time,
     content: u64,
     result: Option<Published>,
     ticket: u64,
@@ -87,7 +88,8 @@ impl Desk {
                     Some(_) | None => Admission::Overloaded { origin: draft.origin },
                 };
             }
-            remembered.entries.insert(name.clone(), Entry { content, result: None, ticket: self.next_ticket });
+            let entry = Entry { since: now, content, result: None, ticket: self.next_ticket };
+            remembered.entries.insert(name.clone(), entry);
             remembered.ages.push_back((now, name.clone()));
         }
         let ticket = self.next_ticket;
@@ -103,6 +105,20 @@ impl Desk {
             && let Some(entry) = remembered.entries.get_mut(name)
         {
             entry.result = Some(result.clone());
+        }
+        Some(pending)
+    }
+
+    /// Whoever waited has been answered; the rest of the append concerns nobody.
+    pub(crate) fn take_origin(&mut self, ticket: u64) -> Option<Origin> {
+        self.pending.get_mut(&ticket).map(|pending| std::mem::replace(&mut pending.origin, Origin::Nobody))
+    }
+
+    /// The log has not taken the record: the same id may be tried again. Returns who waits.
+    pub(crate) fn fail(&mut self, ticket: u64) -> Option<Pending> {
+        let pending = self.pending.remove(&ticket)?;
+        if let (Some(name), Some(remembered)) = (&pending.name, &mut self.remembered) {
+            remembered.entries.remove(name);
         }
         Some(pending)
     }
@@ -133,7 +149,11 @@ impl Desk {
             if !over && now.since(*since) < limits::DEDUP_AGE {
                 return;
             }
-            remembered.entries.remove(name);
+            let since = *since;
+            // After a failure the same name may stand here twice; the younger one counts.
+            if remembered.entries.get(name).is_some_and(|entry| entry.since == since) {
+                remembered.entries.remove(name);
+            }
             remembered.ages.pop_front();
         }
         self.remembered = None;

@@ -5,6 +5,8 @@
 //! - The log assigns epoch and offset, and answers with the record.
 //! - [`commit()`] takes records strictly in order: it keeps them in history and hands one `Deliver` to each worker with listeners.
 //!   It is the only function that delivers a record. Lower offsets are ignored, a few higher ones wait.
+//! - A persisted channel delivers nothing before its log has it. The ack level moves the answer: `node` comes at admission and has no
+//!   position there, `stored` comes with the log's word. What the log refuses is refused to the publisher, and the id is free again.
 //! - Ephemeral messages have no offset and no history, and are dropped where a queue is full.
 
 mod commit;
@@ -14,6 +16,7 @@ mod desk;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use commit::{commit, deliver_ephemeral};
 pub(crate) use desk::{Admission, Desk};
@@ -70,8 +73,10 @@ pub struct Draft {
     pub idempotent: bool,
     /// At most once, never stored.
     pub ephemeral: bool,
-    /// When to answer.
-    pub ack: Ack,
+    /// When to answer; `None` is the channel's default.
+    pub ack: Option<Ack>,
+    /// From admission on, for how long it is worth replaying.
+    pub ttl: Option<Duration>,
     /// Whom to answer.
     pub origin: Origin,
 }

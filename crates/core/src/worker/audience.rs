@@ -287,8 +287,8 @@ impl Worker {
         if excluded {
             self.figures.excluded += 1;
             if let Some((_, offset)) = frame.moves() {
-                let position = Position { epoch: record.epoch.clone(), offset };
-                self.push_skip(slot, &record.channel, position, local);
+                let range = (offset, offset);
+                self.push_skip(slot, &record.channel, range, GapReason::Excluded, &record.epoch, local);
             }
             return;
         }
@@ -297,24 +297,34 @@ impl Worker {
         self.queue_write(slot);
     }
 
-    /// Tells one listener that an offset was not meant for it. Neighbouring skips become one frame.
-    pub(crate) fn push_skip(&mut self, slot: u32, channel: &ChannelKey, position: Position, local: SlotKey) {
+    /// Tells one listener that offsets were passed over on purpose; nothing if the range is empty. Neighbouring skips become one frame.
+    pub(crate) fn push_skip(
+        &mut self,
+        slot: u32,
+        channel: &ChannelKey,
+        (first, last): (Offset, Offset),
+        why: GapReason,
+        epoch: &Epoch,
+        local: SlotKey,
+    ) {
+        if first > last {
+            return;
+        }
         let session = self.sessions.at_mut(slot);
-        let mut first = position.offset;
-        if let Some(last) = session.outbox.last()
-            && let Event::Gap {
-                channel: same, gap: Gap { range: Some((from, to)), reason: GapReason::Excluded }, ..
-            } = last.event()
+        let mut from = first;
+        if let Some(before) = session.outbox.last()
+            && let Event::Gap { channel: same, gap: Gap { range: Some((earlier, to)), reason }, .. } = before.event()
             && same == channel
+            && *reason == why
             && to + 1 == first
         {
-            first = *from;
+            from = *earlier;
             session.outbox.pop_last();
         }
-        let offset = position.offset;
-        let gap = Gap { range: Some((first, offset)), reason: GapReason::Excluded };
+        let position = Position { epoch: epoch.clone(), offset: last };
+        let gap = Gap { range: Some((from, last)), reason: why };
         let event = Event::Gap { channel: channel.clone(), gap, position };
-        session.outbox.push(Frame::moving(event, 256, Some((local, offset))), &mut self.pool);
+        session.outbox.push(Frame::moving(event, 256, Some((local, last))), &mut self.pool);
         self.queue_write(slot);
     }
 

@@ -180,4 +180,8 @@ pub struct Figures {
     pub gaps: u64,
     /// Commands refused.
     pub rejected: u64,
+    /// Records that the log did not take.
+    pub append_failures: u64,
+    /// Blocks read from the log.
+    pub log_reads: u64,
 }

@@ -4,7 +4,8 @@ use super::Worker;
 use super::peers::{Peer, Pull, Pulled};
 use crate::event::Event;
 use crate::frame::Frame;
-use crate::position::{Gap, GapReason, Position};
+use crate::id::SlotKey;
+use crate::position::{Gap, GapReason, Offset, Position};
 use crate::session::Link;
 
 impl Worker {
@@ -58,7 +59,7 @@ impl Worker {
         if pulled.live {
             // The home sends what follows, whether or not this session still wants it.
             entry.behind = false;
-            entry.head = entry.head.max(pulled.reached);
+            entry.head = entry.head.max(pulled.page.reached);
         }
         let Some(session) = self.sessions.get_mut(pulled.connection) else { return };
         let (channel, epoch) = (entry.channel.clone(), entry.epoch.clone());
@@ -77,30 +78,39 @@ impl Worker {
             session.outbox.push(Frame::moving(event, 256, Some((local, range.1))), &mut self.pool);
             self.figures.gaps += 1;
         }
-        let count = pulled.page.records.len() as u64;
-        next += count;
-        session.subscriptions[index].link = Link::Behind { next, pulling: false, slow };
+        let reached = pulled.page.reached;
+        let end = if reached >= next { reached + 1 } else { next };
+        session.subscriptions[index].link = Link::Behind { next: end, pulling: false, slow };
         if !pulled.live {
             // The others of this session get their turn first.
             let last = session.subscriptions.len() - 1;
             session.subscriptions.swap(index, last);
         }
+        self.push_page(slot, local, next, &pulled);
+        if pulled.live {
+            self.join_audience(slot, local.slot);
+        }
+        self.queue_write(slot);
+    }
+
+    /// Puts the records of a page into a session's outbox, and tells what it passes over.
+    fn push_page(&mut self, slot: u32, local: SlotKey, mut next: Offset, pulled: &Pulled) {
         let me = self.session_id(pulled.connection);
+        let entry = self.locals.at(local.slot);
+        let (channel, Some(epoch)) = (entry.channel.clone(), entry.epoch.clone()) else { return };
         for record in &pulled.page.records {
+            let offset = record.offset.unwrap_or(next);
+            self.push_skip(slot, &channel, (next, offset - 1), pulled.skipped, &epoch, local);
+            next = offset + 1;
             if record.exclude.contains(&me) {
                 self.figures.excluded += 1;
-                if let Some(position) = record.position() {
-                    self.push_skip(slot, &record.channel, position, local);
-                }
+                self.push_skip(slot, &channel, (offset, offset), GapReason::Excluded, &epoch, local);
                 continue;
             }
             let frame = self.frames.frame(record, local);
             self.sessions.at_mut(slot).outbox.push(frame, &mut self.pool);
             self.figures.delivered += 1;
         }
-        if pulled.live {
-            self.join_audience(slot, local.slot);
-        }
-        self.queue_write(slot);
+        self.push_skip(slot, &channel, (next, pulled.page.reached), pulled.skipped, &epoch, local);
     }
 }

@@ -7,11 +7,11 @@ use smallvec::SmallVec;
 use super::Worker;
 use super::call::ChannelInfo;
 use super::output::{Lifecycle, Output};
-use super::peers::{Attach, AttachFor, Attached, Peer, Pull, Pulled};
-use crate::history::{Page, Ring};
+use super::peers::{Attach, AttachFor, Attached, Peer};
+use crate::history::Ring;
 use crate::id::{Audience, ChannelKey, SlotKey, WorkerId};
 use crate::limits;
-use crate::position::{Epoch, Offset};
+use crate::position::{GapReason, Offset};
 use crate::publish::{Desk, Draft};
 use crate::slab::Slab;
 use crate::time::Time;
@@ -43,7 +43,9 @@ pub(crate) struct Home {
     /// When it last had a record or a listener.
     pub(crate) last_used: Time,
     pub(crate) message_events: bool,
-    armed: bool,
+    /// Why replay passes over offsets.
+    pub(crate) skipped: GapReason,
+    pub(super) armed: bool,
 }
 
 /// One worker's listeners.
@@ -107,7 +109,7 @@ impl Home {
     }
 
     /// Whether everything after `reached` will follow in the worker's queue; makes a worker Live that has caught up.
-    fn joins(&mut self, worker: WorkerId, reached: Offset) -> bool {
+    pub(super) fn joins(&mut self, worker: WorkerId, reached: Offset) -> bool {
         let head = self.ring.head();
         let Some(interest) = self.interests.iter_mut().find(|interest| interest.worker == worker) else { return false };
         match interest.feed {
@@ -155,57 +157,6 @@ impl Worker {
         }
     }
 
-    fn open_home(&mut self, channel: &ChannelKey) -> SlotKey {
-        let key = self.homes.insert_with(|_| HomeState::Opening { channel: channel.clone(), parked: Vec::new() });
-        self.home_index.insert(channel.clone(), key);
-        self.peers.outputs.push_back(Output::OpenLog { home: key, channel: channel.clone() });
-        key
-    }
-
-    pub(crate) fn handle_log_opened(&mut self, key: SlotKey, epoch: Epoch, head: Offset) {
-        let Some(state @ HomeState::Opening { .. }) = self.homes.get_mut(key) else { return };
-        let HomeState::Opening { channel, parked } = mem::replace(
-            state,
-            HomeState::Opening { channel: ChannelKey::everyone(Default::default()), parked: Vec::new() },
-        ) else {
-            unreachable!("matched above")
-        };
-        let rule = self.options.rule(&channel);
-        let history = rule.map_or(self.options.history, |rule| rule.history);
-        let mut home = Box::new(Home {
-            key,
-            ring: Ring::new(history, epoch, head),
-            desk: Desk::default(),
-            interests: SmallVec::new(),
-            last_used: self.now.time,
-            message_events: rule.is_some_and(|rule| rule.message_events),
-            armed: false,
-            channel,
-        });
-        // A user's connections at its home worker listen without having attached.
-        if let Audience::User(_) = home.channel.audience
-            && let Some(local) = self.local_index.get(&home.channel).copied()
-            && self.locals.at(local.slot).home.is_none()
-        {
-            let count = self.locals.at(local.slot).listeners;
-            home.interest(self.id, local).count = count;
-            let entry = self.locals.at_mut(local.slot);
-            entry.home = Some(key);
-            entry.epoch = Some(home.ring.epoch().clone());
-            entry.head = head;
-            // Requests that wait here add to the count again; it is told once more when all is answered.
-            self.mark_dirty(local.slot);
-        }
-        let channel = home.channel.clone();
-        if let Some(state) = self.homes.get_mut(key) {
-            *state = HomeState::Ready(home);
-        }
-        self.arm_home(key);
-        for request in parked {
-            self.at_home(&channel, request);
-        }
-    }
-
     fn handle_attach(&mut self, key: SlotKey, attach: Attach) {
         self.trim_home(key);
         let Some(home) = self.home_mut(key) else { return };
@@ -233,21 +184,6 @@ impl Worker {
         if occupied {
             self.occupancy(Lifecycle::ChannelOccupied { channel });
         }
-    }
-
-    pub(crate) fn handle_pull(&mut self, pull: Pull) {
-        let records_max = self.options.bounds.page_records;
-        self.trim_home(pull.home);
-        let mut page = Page::default();
-        let (mut reached, mut live) = (pull.next - 1, false);
-        if let Some(home) = self.home_mut(pull.home) {
-            page = home.ring.page(pull.next, records_max);
-            reached = page.missing.map_or(reached, |(_, last)| last);
-            reached = page.records.last().and_then(|record| record.offset).unwrap_or(reached);
-            live = home.joins(pull.worker, reached);
-        }
-        let pulled = Pulled { connection: pull.connection, local: pull.local, from: pull.next, page, reached, live };
-        self.peers.answer(pull.worker, Peer::Pulled(Box::new(pulled)));
     }
 
     pub(crate) fn handle_interest(
@@ -306,7 +242,7 @@ impl Worker {
     }
 
     /// Drops what is too old, and keeps the books. Returns when the oldest record that is left will be.
-    fn trim_home(&mut self, key: SlotKey) -> Option<Time> {
+    pub(super) fn trim_home(&mut self, key: SlotKey) -> Option<Time> {
         let now = self.now.time;
         let home = self.home_mut(key)?;
         let before = home.ring.bytes();
@@ -330,6 +266,7 @@ impl Worker {
 
     pub(crate) fn handle_home_deadline(&mut self, key: SlotKey) {
         let now = self.now.time;
+        self.ask_log_again(key);
         let keeps = self.trim_home(key).is_some();
         let Some(home) = self.home_mut(key) else { return };
         home.armed = false;
@@ -338,6 +275,7 @@ impl Worker {
         }
         if let Some(HomeState::Ready(home)) = self.homes.remove(key) {
             self.home_index.remove(&home.channel);
+            self.blocks.forget(key);
             self.peers.outputs.push_back(Output::ForgetLog { channel: home.channel });
         }
     }

@@ -6,9 +6,10 @@ use super::call::Call;
 use super::peers::PeerMessage;
 use crate::command::{Command, Connect, Ref};
 use crate::frame::Dialect;
-use crate::id::{ConnectionKey, SlotKey, WorkerId};
+use crate::history::Block;
+use crate::id::{ConnectionKey, MessageId, SlotKey, WorkerId};
 use crate::permissions::Identity;
-use crate::position::{Epoch, Offset};
+use crate::position::{Epoch, Offset, Position};
 use crate::record::Record;
 use crate::rejection::{Lost, Rejection};
 use crate::session::{Client, Reply};
@@ -79,6 +80,33 @@ pub enum Input {
         epoch: Epoch,
         /// Its newest offset.
         head: Offset,
+        /// The newest offset that it does not keep any more.
+        floor: Offset,
+    },
+    /// The log could not open a channel, for now.
+    LogNotOpened {
+        /// Who asked.
+        home: SlotKey,
+        /// Why.
+        failure: LogFailure,
+    },
+    /// The log has not taken a record.
+    NotAppended {
+        /// Who asked.
+        home: SlotKey,
+        /// The append it answers.
+        ticket: u64,
+        /// Why.
+        outcome: NotAppended,
+    },
+    /// The answer to `Output::ReadLog`.
+    LogRead {
+        /// Who asked.
+        home: SlotKey,
+        /// The first offset that was asked for.
+        from: Offset,
+        /// What is there.
+        result: Result<Block, LogFailure>,
     },
     /// The log has ordered a record.
     Committed {
@@ -98,6 +126,33 @@ pub enum Input {
     },
     /// The node shuts down: every connection is told and closed.
     Drain,
+}
+
+/// Why a log did not do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFailure {
+    /// Its queue is full; soon again.
+    Busy,
+    /// The disk is full.
+    Full,
+    /// It does not work for now.
+    Unavailable,
+}
+
+/// Why a record was not appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAppended {
+    /// The publisher's id was used for the same message.
+    Duplicate {
+        /// Its id.
+        id: MessageId,
+        /// Where it is.
+        position: Position,
+    },
+    /// The publisher's id was used for another message.
+    Conflict,
+    /// It could not be.
+    Failed(LogFailure),
 }
 
 /// A connection as the engine hands it over.

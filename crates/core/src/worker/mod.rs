@@ -17,6 +17,7 @@ mod commands;
 mod connections;
 mod frames;
 mod input;
+mod log;
 mod output;
 mod peers;
 pub mod publishing;
@@ -39,22 +40,23 @@ pub use call::{Answer, Call, ChannelInfo, ConnectionInfo, ConnectionQuery, Figur
 pub(crate) use channel::Home;
 use channel::{HomeState, Parked};
 use frames::FrameCache;
-pub use input::{Input, Opened};
+pub use input::{Input, LogFailure, NotAppended, Opened};
 pub use output::{DisconnectReason, Lifecycle, Output};
 pub use peers::PeerMessage;
 pub(crate) use peers::Peers;
-use peers::{Attach, AttachFor, Peer};
+use peers::{Attach, AttachFor, Peer, Pull};
 use sessions::Sessions;
 
 use crate::event::Event;
 use crate::frame::Frame;
+use crate::history::Blocks;
 use crate::id::{AppId, ChannelKey, ConnectionKey, SlotKey, WorkerId};
 use crate::limits;
 use crate::options::Options;
 use crate::position::Start;
 use crate::record::SessionId;
 use crate::session::OutboxPool;
-use crate::time::{Now, Time};
+use crate::time::{Now, Time, UnixMs};
 use crate::timer::{Timer, Wheel};
 
 /// What a worker is told at its start.
@@ -83,6 +85,7 @@ pub struct Worker {
     seed: u64,
     random: u64,
     options: Options,
+    started: Now,
     now: Now,
     sessions: Sessions,
     locals: crate::slab::Slab<Local>,
@@ -91,6 +94,9 @@ pub struct Worker {
     homes: crate::slab::Slab<HomeState>,
     home_index: HashMap<ChannelKey, SlotKey>,
     history_bytes: u64,
+    blocks: Blocks<Pull>,
+    /// Pulls that the log could not serve and will be asked for again. Bounded by the credits of the askers.
+    unserved: Vec<Pull>,
     peers: Peers,
     walk: Option<Walk>,
     wheel: Wheel,
@@ -127,6 +133,7 @@ impl Worker {
             seed: setup.seed,
             random: setup.random,
             options: setup.options,
+            started: now,
             now,
             sessions: Sessions::default(),
             locals: Default::default(),
@@ -135,6 +142,8 @@ impl Worker {
             homes: Default::default(),
             home_index: HashMap::new(),
             history_bytes: 0,
+            blocks: Blocks::default(),
+            unserved: Vec::new(),
             walk: None,
             wheel: Wheel::new(now.time),
             planned_wake: None,
@@ -166,7 +175,10 @@ impl Worker {
             Input::Closed { connection, lost } => self.handle_closed(connection, lost),
             Input::Peer { from, message } => self.handle_peer(from, message.0),
             Input::Room { peer, entries, bytes } => self.peers.return_room(peer, entries, bytes),
-            Input::LogOpened { home, epoch, head } => self.handle_log_opened(home, epoch, head),
+            Input::LogOpened { home, epoch, head, floor } => self.handle_log_opened(home, epoch, head, floor),
+            Input::LogNotOpened { home, failure } => self.handle_log_not_opened(home, failure),
+            Input::NotAppended { home, ticket, outcome } => self.handle_not_appended(home, ticket, outcome),
+            Input::LogRead { home, from, result } => self.handle_log_read(home, from, result),
             Input::Committed { home, ticket, record } => self.handle_committed(home, ticket, record),
             Input::Call { ticket, call } => self.handle_call(ticket, call),
             Input::Drain => self.handle_drain(),
@@ -260,8 +272,14 @@ impl Worker {
             channels: self.homes.len() as u64,
             history_bytes: self.history_bytes,
             dropped: self.figures.dropped + self.peers.signals_dropped,
+            log_reads: self.blocks.reads,
             ..self.figures
         }
+    }
+
+    /// The wall clock as it would be had nobody set it since the start.
+    pub(crate) const fn steady_wall(&self) -> UnixMs {
+        self.started.steady(self.now.time)
     }
 
     pub(crate) fn home_worker(&self, fingerprint: u64) -> WorkerId {

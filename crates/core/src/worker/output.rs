@@ -6,6 +6,9 @@ use super::call::Answer;
 use super::peers::PeerMessage;
 use crate::event::Event;
 use crate::id::{ChannelKey, ConnectionId, ConnectionKey, SlotKey, UserId, WorkerId};
+use crate::options::Retention;
+use crate::position::Offset;
+use crate::publish::Publisher;
 use crate::record::Record;
 use crate::rejection::Close;
 use crate::session::Provider;
@@ -26,8 +29,10 @@ pub enum Output {
         home: SlotKey,
         /// Which channel.
         channel: ChannelKey,
+        /// How long the store keeps it; `None` is the memory log's.
+        retention: Option<Retention>,
     },
-    /// Give a record to the log. Answered by `Input::Committed`.
+    /// Give a record to the log. Answered by `Input::Committed` or `Input::NotAppended`.
     Append {
         /// Who asks.
         home: SlotKey,
@@ -35,6 +40,18 @@ pub enum Output {
         ticket: u64,
         /// All but epoch and offset.
         record: Box<Record>,
+        /// Its publisher, if the same id of the same publisher is the same message. Only asked of a log that outlives the process.
+        publisher: Option<Publisher>,
+    },
+    /// Read a block of a persisted channel: at most [`crate::limits::BLOCK_BYTES`], but one record if there is any. Answered by
+    /// `Input::LogRead`.
+    ReadLog {
+        /// Who asks.
+        home: SlotKey,
+        /// The first offset wanted.
+        from: Offset,
+        /// The last one.
+        to: Offset,
     },
     /// A channel's state is freed; the log may forget a memory channel.
     ForgetLog {

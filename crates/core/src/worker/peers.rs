@@ -14,7 +14,7 @@ use super::output::Output;
 use crate::history::Page;
 use crate::id::{ChannelKey, ConnectionKey, SlotKey, WorkerId};
 use crate::options::Options;
-use crate::position::{Epoch, Gap, Offset, Start};
+use crate::position::{Epoch, Gap, GapReason, Offset, Start};
 use crate::publish::{Draft, PublishResult};
 use crate::record::Record;
 use crate::session::Reply;
@@ -121,8 +121,8 @@ pub(crate) struct Pulled {
     /// The offset that was asked for: a page for an earlier subscription is not taken for the present one's.
     pub(crate) from: Offset,
     pub(crate) page: Page,
-    /// The last offset of the page; the one before `from` if it is empty.
-    pub(crate) reached: Offset,
+    /// Why the page passes over offsets.
+    pub(crate) skipped: GapReason,
     /// Every record after this page follows in this queue.
     pub(crate) live: bool,
 }

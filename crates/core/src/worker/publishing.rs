@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Worker;
 use super::channel::ready;
+use super::input::{LogFailure, NotAppended};
 use super::output::{Lifecycle, Output};
 use super::peers::{Peer, PublishedFor};
 use crate::command::{Ack, Publish, Target};
@@ -46,9 +47,10 @@ pub fn draft(
         data: publish.data,
         key: publish.key,
         meta: publish.meta,
+        expires: None,
         exclude: publish.exclude.into(),
     };
-    Draft { channel, record, publisher, idempotent, ephemeral, ack: publish.ack, origin }
+    Draft { channel, record, publisher, idempotent, ephemeral, ack: publish.ack, ttl: publish.ttl, origin }
 }
 
 /// A message id of the server's making: 48 bits of time and 48 random ones, 16 characters that sort by time.
@@ -81,13 +83,13 @@ impl Worker {
         let ack = publish.ack;
         // Whoever waits for nothing is still told of a failure.
         let later = match ack {
-            Ack::None => Reply::Stream(None),
-            Ack::Node => reply,
+            Some(Ack::None) => Reply::Stream(None),
+            Some(Ack::Node | Ack::Stored) | None => reply,
         };
         let origin = Origin::Session { worker: self.id, connection: key, reply: later };
         session.in_flight += 1;
         let draft = draft(identity.app, publish, user, publisher, fresh, origin);
-        if ack == Ack::None {
+        if ack == Some(Ack::None) {
             let published = Published { id: draft.record.id.clone(), position: None, duplicate: false, connections: 0 };
             let outcome = Outcome::Published(published);
             self.respond(key, reply, Event::Ok { reference: reply.reference(), outcome });
@@ -100,8 +102,14 @@ impl Worker {
     pub(crate) fn handle_draft(&mut self, key: SlotKey, mut draft: Draft) {
         draft.record.time = self.now.wall;
         draft.record.admitted = self.now.time;
+        draft.record.expires = draft.ttl.map(|ttl| self.steady_wall().after(ttl));
         let now = self.now.time;
         let Some(home) = ready(&mut self.homes, key) else { return };
+        let persisted = home.ring.is_persisted();
+        if draft.ack == Some(Ack::Stored) && (draft.ephemeral || !persisted) {
+            let rejection = not_stored(draft.ephemeral);
+            return self.settle(draft.origin, Err(rejection));
+        }
         if draft.ephemeral {
             self.figures.published += 1;
             draft.record.epoch = home.ring.epoch().clone();
@@ -109,18 +117,27 @@ impl Worker {
             let published = publish::deliver_ephemeral(home, &mut self.peers, draft.record);
             return self.settle(draft.origin, Ok(published));
         }
+        // Whoever does not wait for the disk is answered when the id is known to be new.
+        let early = persisted && draft.ack == Some(Ack::Node);
+        let publisher = (persisted && draft.idempotent).then(|| draft.publisher.clone());
         match home.desk.admit(now, draft) {
             Admission::Append { ticket, record } => {
                 self.figures.published += 1;
-                self.peers.outputs.push_back(Output::Append { home: key, ticket, record });
+                let published = Published {
+                    id: record.id.clone(),
+                    position: None,
+                    duplicate: false,
+                    connections: home.connections(),
+                };
+                let origin = if early { home.desk.take_origin(ticket) } else { None };
+                self.peers.outputs.push_back(Output::Append { home: key, ticket, record, publisher });
+                if let Some(origin) = origin {
+                    self.settle(origin, Ok(published));
+                }
             }
             Admission::Waits => {}
             Admission::Duplicate { origin, result } => self.settle(origin, Ok(result)),
-            Admission::Conflict { origin } => {
-                let message = "this id was used for another message in the last 5 minutes";
-                let rejection = Rejection { kind: RejectionKind::Conflict, ..Rejection::field("id", message) };
-                self.settle(origin, Err(rejection));
-            }
+            Admission::Conflict { origin } => self.settle(origin, Err(id_conflict())),
             Admission::Overloaded { origin } => {
                 let rejection = Rejection::new(RejectionKind::Overloaded, "too many publishes wait for this id");
                 self.settle(origin, Err(rejection.retry_after_ms(100)));
@@ -148,8 +165,36 @@ impl Worker {
         self.fit_history_budget();
     }
 
+    /// The log has not taken a record: it knows the message already, or it could not.
+    pub(crate) fn handle_not_appended(&mut self, key: SlotKey, ticket: u64, outcome: NotAppended) {
+        let Some(home) = ready(&mut self.homes, key) else { return };
+        match outcome {
+            NotAppended::Duplicate { id, position } => {
+                let published = Published { id, position: Some(position), duplicate: true, connections: 0 };
+                let Some(pending) = home.desk.settle(ticket, &published) else { return };
+                for origin in pending.waiters.into_iter().chain([pending.origin]) {
+                    self.settle(origin, Ok(published.clone()));
+                }
+            }
+            NotAppended::Conflict | NotAppended::Failed(_) => {
+                let Some(pending) = home.desk.fail(ticket) else { return };
+                let rejection = match outcome {
+                    NotAppended::Failed(failure) => {
+                        self.figures.append_failures += 1;
+                        log_failure(failure)
+                    }
+                    NotAppended::Conflict | NotAppended::Duplicate { .. } => id_conflict(),
+                };
+                for origin in pending.waiters.into_iter().chain([pending.origin]) {
+                    self.settle(origin, Err(rejection.clone()));
+                }
+            }
+        }
+        self.arm_home(key);
+    }
+
     /// Answers a publish, wherever it came from.
-    fn settle(&mut self, origin: Origin, result: PublishResult) {
+    pub(super) fn settle(&mut self, origin: Origin, result: PublishResult) {
         match origin {
             Origin::Session { worker, connection, reply } => {
                 let published = PublishedFor { connection, reply, result };
@@ -177,4 +222,29 @@ impl Worker {
             Err(rejection) => self.reject(key, reply, rejection),
         }
     }
+}
+
+fn id_conflict() -> Rejection {
+    let message = "this id was used for another message in the last 5 minutes";
+    Rejection { kind: RejectionKind::Conflict, ..Rejection::field("id", message) }
+}
+
+fn not_stored(ephemeral: bool) -> Rejection {
+    let message = if ephemeral {
+        "'stored' contradicts an ephemeral message, which is never stored"
+    } else {
+        "'stored' needs a channel whose rule says persist"
+    };
+    let kind = if ephemeral { RejectionKind::BadRequest } else { RejectionKind::NotEnabled };
+    Rejection { kind, ..Rejection::field("ack", message) }
+}
+
+/// What a publisher is told when the log does not take its message.
+pub(crate) fn log_failure(failure: LogFailure) -> Rejection {
+    let (kind, message, retry_after_ms) = match failure {
+        LogFailure::Busy => (RejectionKind::Overloaded, "the store has more to write than it can take", 250),
+        LogFailure::Full => (RejectionKind::StorageFull, "the store has no space left", 5_000),
+        LogFailure::Unavailable => (RejectionKind::Unavailable, "the store does not work for now", 1_000),
+    };
+    Rejection::new(kind, message).retry_after_ms(retry_after_ms)
 }

@@ -23,6 +23,7 @@ pub const fn code(kind: RejectionKind) -> Code {
         RejectionKind::Overloaded => Code::Overloaded,
         RejectionKind::Unavailable => Code::Unavailable,
         RejectionKind::Timeout => Code::Timeout,
+        RejectionKind::StorageFull => Code::StorageFull,
     }
 }
 

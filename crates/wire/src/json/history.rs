@@ -76,5 +76,7 @@ const fn reason(reason: GapReason) -> &'static str {
         GapReason::Epoch => "epoch",
         GapReason::Excluded => "excluded",
         GapReason::Expired => "expired",
+        GapReason::Replaced => "replaced",
+        GapReason::Purged => "purged",
     }
 }

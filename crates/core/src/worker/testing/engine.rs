@@ -8,12 +8,14 @@ use super::render;
 use super::streams::Facts;
 use crate::event::{CursorPositions, Event, Outcome};
 use crate::frame::Frame;
-use crate::id::{ChannelKey, ConnectionKey, WorkerId};
+use crate::history::Block;
+use crate::id::{ChannelKey, ConnectionKey, SlotKey, WorkerId};
+use crate::options::Retention;
 use crate::permissions::{Grants, Identity};
-use crate::position::GapReason;
+use crate::position::{GapReason, Offset};
 use crate::rejection::{Lost, Rejection, RejectionKind};
 use crate::worker::peers::Peer;
-use crate::worker::{Input, Output};
+use crate::worker::{Input, LogFailure, NotAppended, Output};
 
 /// Rounds after which a node that still moves is broken.
 const ROUNDS_MAX: u64 = 100_000;
@@ -126,6 +128,9 @@ impl Node {
             | Input::Peer { .. }
             | Input::Room { .. }
             | Input::LogOpened { .. }
+            | Input::LogNotOpened { .. }
+            | Input::NotAppended { .. }
+            | Input::LogRead { .. }
             | Input::Committed { .. }
             | Input::Call { .. }
             | Input::Drain => true,
@@ -139,6 +144,9 @@ impl Node {
             && let Some(client) = self.client_at(worker, connection)
         {
             return self.finish(client, input);
+        }
+        if let Input::LogNotOpened { home, .. } = input {
+            self.signals -= self.workers[worker].parked_signals(home);
         }
         self.workers[worker].handle(self.now, input);
         self.carry_out(worker);
@@ -178,6 +186,9 @@ impl Node {
                 return;
             }
             let Some(input) = self.completions[worker].pop_front() else { return };
+            if let Input::LogNotOpened { home, .. } = input {
+                self.signals -= self.workers[worker].parked_signals(home);
+            }
             self.workers[worker].handle(self.now, input);
         }
     }
@@ -185,14 +196,24 @@ impl Node {
     fn carry(&mut self, worker: usize, output: Output) {
         match output {
             Output::Peer { to, message } => self.post(worker, usize::from(to.0), message),
-            Output::OpenLog { home, channel } => {
-                let head = self.log.open(&channel);
-                let epoch = self.log.epoch().clone();
-                self.completions[worker].push_back(Input::LogOpened { home, epoch, head });
+            Output::OpenLog { home, channel, retention } => {
+                let input = self.open_log(home, &channel, retention);
+                self.completions[worker].push_back(input);
             }
-            Output::Append { home, ticket, record } => {
-                let record = self.log.append(*record);
-                self.completions[worker].push_back(Input::Committed { home, ticket: Some(ticket), record });
+            Output::Append { home, ticket, record, .. } => {
+                let persisted = self.plan.options.retention(&record.channel).is_some();
+                let input = if persisted && self.log_fails() {
+                    let outcome = NotAppended::Failed(LogFailure::Busy);
+                    Input::NotAppended { home, ticket, outcome }
+                } else {
+                    Input::Committed { home, ticket: Some(ticket), record: self.log.append(*record) }
+                };
+                self.completions[worker].push_back(input);
+            }
+            Output::ReadLog { home, from, to } => {
+                let result =
+                    if self.log_fails() { Err(LogFailure::Busy) } else { Ok(self.read_log(worker, home, from, to)) };
+                self.completions[worker].push_back(Input::LogRead { home, from, result });
             }
             Output::ForgetLog { channel } => self.log.forget(&channel),
             Output::Ask { connection, token } => {
@@ -220,6 +241,29 @@ impl Node {
             }
             Output::Lifecycle(event) => self.note_lifecycle(&event),
         }
+    }
+
+    fn log_fails(&mut self) -> bool {
+        self.plan.log_failures > 0 && self.rng.percent(self.plan.log_failures)
+    }
+
+    fn open_log(&mut self, home: SlotKey, channel: &ChannelKey, retention: Option<Retention>) -> Input {
+        let epoch = self.log.epoch().clone();
+        if retention.is_none() {
+            let head = self.log.open(channel);
+            return Input::LogOpened { home, epoch, head, floor: head };
+        }
+        if self.log_fails() {
+            return Input::LogNotOpened { home, failure: LogFailure::Unavailable };
+        }
+        Input::LogOpened { home, epoch, head: self.log.open_persisted(channel), floor: 0 }
+    }
+
+    fn read_log(&mut self, worker: usize, home: SlotKey, from: Offset, to: Offset) -> Block {
+        let channel = self.workers[worker].home_mut(home).expect("a home that reads is there").channel.clone();
+        let latest = self.plan.options.retention(&channel).expect("only persisted channels are read").latest_per_key;
+        let max = if self.plan.steady { usize::MAX } else { 1 + self.rng.below(20) };
+        self.log.read(&channel, from, to, latest, max)
     }
 
     /// A message goes into a queue, whose bounds hold.
@@ -326,8 +370,10 @@ impl Node {
             | Event::Pong { .. }
             | Event::Goaway { .. } => 0,
         };
+        let wall = self.steady_wall();
         let it = &mut self.clients[client];
-        let facts = Facts { log: &self.log, me: it.id, trimmed, unannounced: it.is_sse() || it.unnumbered };
+        let unannounced = it.is_sse() || it.unnumbered;
+        let facts = Facts { log: &self.log, me: it.id, trimmed, wall, unannounced };
         match event {
             Event::Connected(connected) => {
                 assert!(!it.connected, "connected twice");

@@ -2,10 +2,12 @@
 //!
 //! - One epoch for the life of the node.
 //! - A forgotten channel's successor starts above the highest offset any forgotten channel had.
+//! - A persisted channel begins at 1, is never forgotten, and can be read; replaced records are not there any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::history::Block;
 use crate::id::ChannelKey;
 use crate::position::{Epoch, Offset, Position};
 use crate::record::Record;
@@ -16,12 +18,13 @@ pub(crate) struct MemoryLog {
     heads: BTreeMap<ChannelKey, Offset>,
     high_water: Offset,
     records: BTreeMap<(ChannelKey, Offset), Arc<Record>>,
+    persisted: BTreeSet<ChannelKey>,
 }
 
 impl MemoryLog {
     pub(crate) fn new() -> Self {
         let epoch = Epoch::parse("e").expect("letters are an epoch");
-        Self { epoch, heads: BTreeMap::new(), high_water: 0, records: BTreeMap::new() }
+        Self { epoch, heads: BTreeMap::new(), high_water: 0, records: BTreeMap::new(), persisted: BTreeSet::new() }
     }
 
     pub(crate) fn epoch(&self) -> &Epoch {
@@ -30,6 +33,35 @@ impl MemoryLog {
 
     pub(crate) fn open(&mut self, channel: &ChannelKey) -> Offset {
         *self.heads.entry(channel.clone()).or_insert(self.high_water)
+    }
+
+    pub(crate) fn open_persisted(&mut self, channel: &ChannelKey) -> Offset {
+        self.persisted.insert(channel.clone());
+        *self.heads.entry(channel.clone()).or_insert(0)
+    }
+
+    /// A stretch of a persisted channel, of at most so many records.
+    pub(crate) fn read(&self, channel: &ChannelKey, from: Offset, to: Offset, latest: bool, max: usize) -> Block {
+        let mut block = Block { reached: to, ..Block::default() };
+        for ((_, offset), record) in self.records.range((channel.clone(), from)..=(channel.clone(), to)) {
+            if latest && self.is_replaced(record) {
+                continue;
+            }
+            if block.records.len() == max {
+                block.reached = block.records.last().and_then(|record| record.offset).expect("the log numbers records");
+                break;
+            }
+            assert!(*offset >= from);
+            block.records.push(record.clone());
+        }
+        block
+    }
+
+    /// Whether a newer record has the same key.
+    pub(crate) fn is_replaced(&self, record: &Record) -> bool {
+        let newer = (record.channel.clone(), record.offset.unwrap_or_default() + 1);
+        let end = (record.channel.clone(), Offset::MAX);
+        record.key.is_some() && self.records.range(newer..=end).any(|(_, it)| it.key == record.key)
     }
 
     pub(crate) fn append(&mut self, mut record: Record) -> Arc<Record> {
@@ -43,13 +75,17 @@ impl MemoryLog {
     }
 
     pub(crate) fn forget(&mut self, channel: &ChannelKey) {
+        if self.persisted.contains(channel) {
+            return;
+        }
         let head = self.heads.remove(channel).expect("a channel is forgotten once");
         self.high_water = self.high_water.max(head);
     }
 
     /// Where the channel stands, or would stand.
     pub(crate) fn head(&self, channel: &ChannelKey) -> Offset {
-        self.heads.get(channel).copied().unwrap_or(self.high_water)
+        let unknown = if self.persisted.contains(channel) { 0 } else { self.high_water };
+        self.heads.get(channel).copied().unwrap_or(unknown)
     }
 
     pub(crate) fn record(&self, channel: &ChannelKey, offset: Offset) -> Option<&Arc<Record>> {

@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) steady: bool,
     /// The log answers later, not in the same turn.
     pub(crate) late_log: bool,
+    /// How many percent of the questions to the log of persisted channels it cannot answer.
+    pub(crate) log_failures: usize,
     /// Frames in one write, at most.
     pub(crate) batch: usize,
     pub(crate) options: Options,
@@ -41,7 +43,15 @@ pub(crate) struct Plan {
 impl Plan {
     /// A steady node with default options.
     pub(crate) fn steady(workers: usize) -> Self {
-        Self { workers, seed: 0, steady: true, late_log: false, batch: 64, options: Options::default() }
+        Self {
+            workers,
+            seed: 0,
+            steady: true,
+            late_log: false,
+            log_failures: 0,
+            batch: 64,
+            options: Options::default(),
+        }
     }
 }
 
@@ -348,6 +358,10 @@ impl Node {
         }
     }
 
+    pub(crate) fn steady_wall(&self) -> UnixMs {
+        self.workers[0].steady_wall()
+    }
+
     pub(crate) fn home_of(&self, channel: &ChannelKey) -> usize {
         usize::from(crate::worker::home_worker(channel.fingerprint(), 99, self.workers.len()).0)
     }
@@ -355,7 +369,9 @@ impl Node {
     /// The newest offset that the channel's history has dropped.
     pub(crate) fn trimmed(&mut self, channel: &ChannelKey) -> u64 {
         let home = self.home_of(channel);
-        self.workers[home].home_of_mut(channel).map_or(self.log.head(channel), |home| home.ring.trimmed())
+        let floor = self.workers[home].home_of_mut(channel).map(|home| home.ring.floor());
+        let unknown = if self.plan.options.retention(channel).is_some() { 0 } else { self.log.head(channel) };
+        floor.unwrap_or(unknown)
     }
 
     pub(super) fn note_lifecycle(&mut self, event: &Lifecycle) {

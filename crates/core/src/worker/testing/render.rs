@@ -81,6 +81,8 @@ fn gap(gap: &Gap, position: u64) -> String {
         GapReason::Epoch => "epoch",
         GapReason::Excluded => "excluded",
         GapReason::Expired => "expired",
+        GapReason::Replaced => "replaced",
+        GapReason::Purged => "purged",
     };
     match gap.range {
         Some((from, to)) => {

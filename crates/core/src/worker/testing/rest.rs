@@ -8,7 +8,7 @@ use super::render;
 use crate::id::{Audience, ChannelKey, SlotKey};
 use crate::session::{Link, Phase};
 use crate::worker::Worker;
-use crate::worker::channel::{Feed, Home, HomeState};
+use crate::worker::channel::{Feed, Home, HomeState, Parked};
 
 impl Node {
     /// Checks that everybody who reads has everything and that nothing is left over anywhere.
@@ -122,7 +122,8 @@ impl Node {
         });
         assert_eq!(sum(|worker| worker.figures().subscriptions), named, "subscriptions");
         let admitted = self.log.records().count() as u64 + self.signals;
-        assert_eq!(sum(|worker| worker.figures().published), admitted, "published");
+        let failed = sum(|worker| worker.figures().append_failures);
+        assert_eq!(sum(|worker| worker.figures().published), admitted + failed, "published");
         let (mut queued, mut passed) = (self.discarded.0, self.discarded.1);
         for client in &self.clients {
             queued += client.messages_written;
@@ -148,8 +149,21 @@ impl Node {
             let left: Vec<String> = homes(worker).map(|home| render::channel(&home.channel)).collect();
             assert!(left.iter().all(|name| name == "$all"), "worker {index}: homes are kept: {left:?}");
             assert_eq!(worker.frames.len(), 0, "worker {index}: frames");
+            assert!(worker.blocks.is_empty(), "worker {index}: blocks");
             let figures = worker.figures();
             assert_eq!((figures.connections, figures.connections_sse, figures.subscriptions), (0, 0, 0));
+        }
+    }
+}
+
+impl Worker {
+    /// Ephemeral messages that wait for a channel to open.
+    pub(crate) fn parked_signals(&self, key: SlotKey) -> u64 {
+        match self.homes.get(key) {
+            Some(HomeState::Opening { parked, .. }) => {
+                parked.iter().filter(|it| matches!(it, Parked::Publish(draft) if draft.ephemeral)).count() as u64
+            }
+            Some(HomeState::Ready(_)) | None => 0,
         }
     }
 }
@@ -166,6 +180,7 @@ fn check_worker(worker: &Worker, index: usize) {
     assert!(worker.dirty.is_empty(), "worker {index}: counts that were not told: {:?}", worker.dirty);
     assert!(worker.pulls.is_empty(), "worker {index}: pulls that were not asked: {:?}", worker.pulls);
     assert!(worker.writable.is_empty(), "worker {index}: writes that were not made");
+    assert!(worker.unserved.is_empty(), "worker {index}: pulls that the log has not served");
     assert!(worker.peers.is_at_rest(&worker.options), "worker {index}: credits or room are missing");
     assert_eq!(worker.locals.len(), worker.local_index.len(), "worker {index}: an entry without an index");
     for (key, local) in worker.locals.iter_from(0) {

@@ -44,7 +44,8 @@ pub(crate) fn check(script: &str) {
     let orders = if head.contains("steady") { 1 } else { 4 };
     for workers in workers.map_or(vec![1, 2, 4], |workers| vec![workers]) {
         for (seed, late_log) in [(0, false), (1, true), (2, false), (3, true)].into_iter().take(orders) {
-            let plan = Plan { workers, seed, steady: seed == 0, late_log, batch, options: options.clone() };
+            let options = options.clone();
+            let plan = Plan { workers, seed, steady: seed == 0, late_log, log_failures: 0, batch, options };
             run(script, plan);
         }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::log::MemoryLog;
 use crate::command::{Ack, Command, Connect, Listen, Publish, Subscribe, Target};
 use crate::id::{ChannelName, ConnectionId, EventType, MessageId, MessageKey, UserId};
-use crate::options::{Options, Rule};
+use crate::options::{Options, Retention, Rule};
 use crate::pattern::Pattern;
 use crate::position::{Epoch, Position, Start};
 
@@ -40,6 +40,24 @@ pub(super) fn options(line: &str) -> (Option<usize>, usize, Options) {
                 pattern: Pattern::parse(value).expect("a pattern"),
                 history: crate::options::HistoryOptions { records: 0, ..options.history },
                 message_events: true,
+                retention: None,
+                latest_per_key: false,
+            }),
+            // The channels of a pattern are persisted.
+            "kept" => options.rules.push(Rule {
+                pattern: Pattern::parse(value).expect("a pattern"),
+                history: options.history,
+                message_events: false,
+                retention: Some(Retention::default()),
+                latest_per_key: false,
+            }),
+            // The channels of a pattern keep the latest message of each key.
+            "latest" => options.rules.push(Rule {
+                pattern: Pattern::parse(value).expect("a pattern"),
+                history: options.history,
+                message_events: false,
+                retention: None,
+                latest_per_key: true,
             }),
             name => panic!("{name}?"),
         }
@@ -121,7 +139,8 @@ pub(super) fn publish(arguments: &str, named: impl Fn(&str) -> ConnectionId) -> 
         meta: None,
         ephemeral: false,
         exclude: Vec::new(),
-        ack: Ack::Node,
+        ack: None,
+        ttl: None,
     };
     for word in words {
         match word.split_once('=').unwrap_or((word, "")) {
@@ -132,7 +151,10 @@ pub(super) fn publish(arguments: &str, named: impl Fn(&str) -> ConnectionId) -> 
             ("exclude", name) => publish.exclude.push(named(name)),
             ("bytes", count) => publish.data = Bytes::from(vec![b'x'; count.parse().expect("a number")]),
             ("ephemeral", _) => publish.ephemeral = true,
-            ("unanswered", _) => publish.ack = Ack::None,
+            ("unanswered", _) => publish.ack = Some(Ack::None),
+            ("early", _) => publish.ack = Some(Ack::Node),
+            ("stored", _) => publish.ack = Some(Ack::Stored),
+            ("ttl", seconds) => publish.ttl = Some(Duration::from_secs(seconds.parse().expect("seconds"))),
             (word, _) => panic!("{word}?"),
         }
     }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use super::books::Books;
 use crate::command::{Ack, Command, Connect, Listen, Publish, Subscribe, Target};
 use crate::frame::Dialect;
-use crate::id::{AppId, ChannelKey, ChannelName, EventType, MessageId, UserId};
-use crate::options::{Bounds, HistoryOptions, Options};
+use crate::id::{AppId, ChannelKey, ChannelName, EventType, MessageId, MessageKey, UserId};
+use crate::limits;
+use crate::options::{Bounds, HistoryOptions, Options, Retention, Rule};
+use crate::pattern::Pattern;
 use crate::permissions::{Grants, Identity};
 use crate::position::{Epoch, Offset, Position, Start};
 use crate::publish::{Origin, Publisher};
@@ -58,16 +60,32 @@ fn plan(rng: &mut Rng) -> Plan {
             page_records: 1 + rng.below(4),
             walk_steps: 1,
         },
+        rules: rules(rng),
+        user_retention: rng.percent(30).then(Retention::default),
         ..Options::default()
     };
+    let log_failures = if rng.percent(30) { 20 } else { 0 };
     Plan {
         workers: 1 + rng.below(4),
         seed: rng.number(),
         steady: false,
         late_log: rng.percent(40),
+        log_failures,
         batch: 1 + rng.below(8),
         options,
     }
+}
+
+/// Some channels are persisted, some keep the latest message of each key, and how much of them is in memory differs.
+fn rules(rng: &mut Rng) -> Vec<Rule> {
+    let rule = |name: &str, rng: &mut Rng| Rule {
+        pattern: Pattern::parse(name).expect("a pattern"),
+        history: HistoryOptions { records: rng.below(9) as u32, ..HistoryOptions::default() },
+        message_events: false,
+        retention: rng.percent(70).then(Retention::default),
+        latest_per_key: rng.percent(30),
+    };
+    ["c", "d", "e"].iter().filter_map(|name| rng.percent(60).then(|| rule(name, rng))).collect()
 }
 
 fn channel(name: &str) -> ChannelName {
@@ -241,8 +259,10 @@ impl Simulation {
         }
         let id = self.rng.percent(30).then(|| MessageId::parse(&format!("id {}", self.books.count())).expect("an id"));
         let event_type = EventType::parse("said").expect("a type");
-        let ack = if self.rng.percent(10) { Ack::None } else { Ack::Node };
-        Publish { target, event_type, data, id, key: None, meta: None, ephemeral, exclude, ack }
+        let ack = *self.rng.pick(&[None, None, None, Some(Ack::Node), Some(Ack::None)]);
+        let key = self.rng.percent(20).then(|| MessageKey::parse(self.rng.pick::<&str>(&["k", "l"])).expect("a key"));
+        let ttl = self.rng.percent(15).then(|| Duration::from_secs(self.rng.below(30) as u64));
+        Publish { target, event_type, data, id, key, meta: None, ephemeral, exclude, ack, ttl }
     }
 
     fn publish(&mut self, who: usize) {
@@ -375,8 +395,11 @@ impl Simulation {
                 client.socket_max = 100;
             }
         }
-        self.node.settle();
+        // The log recovers, and what it was asked for in vain is asked again.
+        let failures = std::mem::take(&mut self.node.plan.log_failures);
+        self.node.pass(2 * limits::LOG_RETRY);
         self.node.check_rest();
+        self.node.plan.log_failures = failures;
         self.books.check(&mut self.node);
         for client in &mut self.node.clients {
             client.reads = false;
@@ -387,6 +410,7 @@ impl Simulation {
     }
 
     pub(super) fn leave(&mut self) {
+        self.node.plan.log_failures = 0;
         (0..self.node.clients.len()).for_each(|client| self.node.lose(client, Lost::Dropped));
         self.node.settle();
     }

@@ -1,0 +1,160 @@
+//! Blocks: what was read from the log lately, so that one read serves every reader that wants the same stretch.
+//!
+//! - A block begins at a multiple of [`limits::BLOCK_RECORDS`], so that readers that are close together ask for the same one. Where
+//!   its bytes were cut short, the next block begins right there.
+//! - While a block is being read, further readers of it wait for the same answer.
+//! - The budget is one over all channels of a worker; the block that was used longest ago gives way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::id::SlotKey;
+use crate::limits;
+use crate::position::Offset;
+use crate::record::Record;
+
+/// A stretch of a log.
+#[derive(Clone, Debug, Default)]
+pub struct Block {
+    /// In order; offsets between them were skipped on purpose.
+    pub records: Vec<Arc<Record>>,
+    /// Offsets whose records are damaged, in order.
+    pub damaged: Vec<Offset>,
+    /// The last offset covered.
+    pub reached: Offset,
+    /// The newest offset that the log does not keep any more.
+    pub floor: Offset,
+}
+
+/// A worker's blocks, by home and first offset. `W` waits for a block.
+#[derive(Debug)]
+pub(crate) struct Blocks<W> {
+    places: BTreeMap<(SlotKey, Offset), Place<W>>,
+    bytes: u64,
+    /// Counts uses, to find the one longest ago.
+    clock: u64,
+    /// Reads asked of the log since the start.
+    pub(crate) reads: u64,
+}
+
+#[derive(Debug)]
+enum Place<W> {
+    Reading { waiting: Vec<W> },
+    Here { block: Block, bytes: u64, used: u64 },
+}
+
+/// What became of a wish for a block.
+#[derive(Debug)]
+pub(crate) enum Wanted<'a, W> {
+    /// It is here.
+    Here(&'a Block, W),
+    /// It is being read; the one who wants it will be handed back by [`Blocks::arrived`].
+    Waits,
+    /// The same, and the log has to be asked for it.
+    Ask { from: Offset, to: Offset },
+}
+
+impl<W> Default for Blocks<W> {
+    fn default() -> Self {
+        Self { places: BTreeMap::new(), bytes: 0, clock: 0, reads: 0 }
+    }
+}
+
+impl<W> Blocks<W> {
+    /// Finds the block that holds `next`, which lies above `floor` and not above `end`, the last one in the log only.
+    pub(crate) fn want(
+        &mut self,
+        home: SlotKey,
+        next: Offset,
+        (floor, end): (Offset, Offset),
+        who: W,
+    ) -> Wanted<'_, W> {
+        let before = (next - 1) / limits::BLOCK_RECORDS * limits::BLOCK_RECORDS;
+        let from = before.max(floor) + 1;
+        let to = end.min(before + limits::BLOCK_RECORDS);
+        let near = self.places.range((home, 0)..=(home, next)).next_back().map(|(key, place)| (key.1, place));
+        let at = match near {
+            Some((at, Place::Here { block, .. })) if next <= block.reached => at,
+            // Cut short before what is wanted.
+            Some((at, Place::Here { .. })) if at >= from => next,
+            Some((at, Place::Reading { .. })) if at >= from => at,
+            Some(_) | None => from,
+        };
+        self.clock += 1;
+        let clock = self.clock;
+        let place = self.places.entry((home, at));
+        let fresh = matches!(place, std::collections::btree_map::Entry::Vacant(_));
+        match place.or_insert_with(|| Place::Reading { waiting: Vec::new() }) {
+            Place::Here { block, used, .. } => {
+                *used = clock;
+                Wanted::Here(block, who)
+            }
+            Place::Reading { waiting } => {
+                waiting.push(who);
+                self.reads += u64::from(fresh);
+                if fresh { Wanted::Ask { from: at, to } } else { Wanted::Waits }
+            }
+        }
+    }
+
+    /// A block was read. Returns who waits for it; they want it again, and find it.
+    pub(crate) fn arrived(&mut self, home: SlotKey, from: Offset, block: Block) -> Vec<W> {
+        const FIXED_BYTES: u64 = 256;
+        let bytes = FIXED_BYTES + block.records.iter().map(|record| u64::from(record.cost())).sum::<u64>();
+        self.clock += 1;
+        let place = Place::Here { block, bytes, used: self.clock };
+        self.bytes += bytes;
+        let waiting = match self.places.insert((home, from), place) {
+            Some(Place::Reading { waiting }) => waiting,
+            Some(Place::Here { bytes, .. }) => {
+                self.bytes -= bytes;
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        waiting
+    }
+
+    /// A block could not be read. Returns who waits for it.
+    pub(crate) fn failed(&mut self, home: SlotKey, from: Offset) -> Vec<W> {
+        match self.places.remove(&(home, from)) {
+            Some(Place::Reading { waiting }) => waiting,
+            Some(Place::Here { bytes, .. }) => {
+                self.bytes -= bytes;
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// The channel's state is freed, or what was read of it is no longer true.
+    pub(crate) fn forget(&mut self, home: SlotKey) {
+        let keys: Vec<_> = self.places.range((home, 0)..=(home, Offset::MAX)).map(|(key, _)| *key).collect();
+        for key in keys {
+            if let Some(Place::Here { .. }) = self.places.get(&key)
+                && let Some(Place::Here { bytes, .. }) = self.places.remove(&key)
+            {
+                self.bytes -= bytes;
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty() && self.bytes == 0
+    }
+
+    /// Keeps all blocks together within their budget.
+    pub(crate) fn fit(&mut self) {
+        while self.bytes > limits::BLOCKS_BYTES {
+            let oldest = self.places.iter().filter_map(|(key, place)| match place {
+                Place::Here { used, .. } => Some((*used, *key)),
+                Place::Reading { .. } => None,
+            });
+            let Some((_, key)) = oldest.min() else { return };
+            if let Some(Place::Here { bytes, .. }) = self.places.remove(&key) {
+                self.bytes -= bytes;
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What a home asks of its log: where the channel stands, and what has fallen out of memory.
+//!
+//! Pages that lie in memory are answered at once. Older ones of a persisted channel are read in blocks; everybody who wants the same
+//! block waits for one read. Where the log cannot answer, its question is asked again after a pause, and nobody is told a lie
+//! meanwhile.
+
+use std::mem;
+
+use smallvec::SmallVec;
+
+use super::Worker;
+use super::channel::{Home, HomeState, ready};
+use super::input::LogFailure;
+use super::output::Output;
+use super::peers::{Peer, Pull, Pulled};
+use crate::history::{Block, Found, Page, PageBounds, Ring, Wanted};
+use crate::id::{Audience, ChannelKey, SlotKey};
+use crate::limits;
+use crate::position::{Epoch, GapReason, Offset};
+use crate::publish::Desk;
+use crate::timer::Timer;
+
+impl Worker {
+    pub(crate) fn open_home(&mut self, channel: &ChannelKey) -> SlotKey {
+        let key = self.homes.insert_with(|_| HomeState::Opening { channel: channel.clone(), parked: Vec::new() });
+        self.home_index.insert(channel.clone(), key);
+        self.ask_to_open(key, channel.clone());
+        key
+    }
+
+    fn ask_to_open(&mut self, home: SlotKey, channel: ChannelKey) {
+        let retention = self.options.retention(&channel);
+        self.peers.outputs.push_back(Output::OpenLog { home, channel, retention });
+    }
+
+    pub(crate) fn handle_log_opened(&mut self, key: SlotKey, epoch: Epoch, head: Offset, floor: Offset) {
+        let Some(state @ HomeState::Opening { .. }) = self.homes.get_mut(key) else { return };
+        let HomeState::Opening { channel, parked } = mem::replace(
+            state,
+            HomeState::Opening { channel: ChannelKey::everyone(Default::default()), parked: Vec::new() },
+        ) else {
+            unreachable!("matched above")
+        };
+        let mut home = Box::new(self.new_home(key, channel, epoch, head, floor));
+        // A user's connections at its home worker listen without having attached.
+        if let Audience::User(_) = home.channel.audience
+            && let Some(local) = self.local_index.get(&home.channel).copied()
+            && self.locals.at(local.slot).home.is_none()
+        {
+            let count = self.locals.at(local.slot).listeners;
+            home.interest(self.id, local).count = count;
+            let entry = self.locals.at_mut(local.slot);
+            entry.home = Some(key);
+            entry.epoch = Some(home.ring.epoch().clone());
+            entry.head = head;
+            // Requests that wait here add to the count again; it is told once more when all is answered.
+            self.mark_dirty(local.slot);
+        }
+        let channel = home.channel.clone();
+        if let Some(state) = self.homes.get_mut(key) {
+            *state = HomeState::Ready(home);
+        }
+        self.arm_home(key);
+        for request in parked {
+            self.at_home(&channel, request);
+        }
+    }
+
+    fn new_home(&self, key: SlotKey, channel: ChannelKey, epoch: Epoch, head: Offset, floor: Offset) -> Home {
+        let rule = self.options.rule(&channel);
+        let history = rule.map_or(self.options.history, |rule| rule.history);
+        let mut ring = match self.options.retention(&channel) {
+            Some(_) => Ring::persisted(history, epoch, head, floor),
+            None => Ring::new(history, epoch, head),
+        };
+        let latest_per_key = rule.is_some_and(|rule| rule.latest_per_key);
+        if latest_per_key {
+            ring.keep_latest_per_key();
+        }
+        Home {
+            key,
+            ring,
+            desk: Desk::default(),
+            interests: SmallVec::new(),
+            last_used: self.now.time,
+            message_events: rule.is_some_and(|rule| rule.message_events),
+            skipped: if latest_per_key { GapReason::Replaced } else { GapReason::Expired },
+            armed: false,
+            channel,
+        }
+    }
+
+    pub(crate) fn handle_log_not_opened(&mut self, key: SlotKey, failure: LogFailure) {
+        let Some(HomeState::Opening { parked, .. }) = self.homes.get_mut(key) else { return };
+        // Publishers may come again; whoever listens waits, because there is nothing true to tell it.
+        let (publishes, rest) = mem::take(parked).into_iter().partition(|it| matches!(it, super::Parked::Publish(_)));
+        *parked = rest;
+        self.refuse_parked(publishes, failure);
+        self.wake_home_later(key);
+    }
+
+    fn refuse_parked(&mut self, publishes: Vec<super::Parked>, failure: LogFailure) {
+        for parked in publishes {
+            if let super::Parked::Publish(draft) = parked {
+                self.settle(draft.origin, Err(super::publishing::log_failure(failure)));
+            }
+        }
+    }
+
+    fn wake_home_later(&mut self, key: SlotKey) {
+        let now = self.now.time;
+        self.wheel.arm(Timer::Channel(key), now.after(limits::LOG_RETRY), now);
+    }
+
+    /// Repeats what the log could not do before.
+    pub(crate) fn ask_log_again(&mut self, key: SlotKey) {
+        if let Some(HomeState::Opening { channel, .. }) = self.homes.get_mut(key) {
+            let channel = channel.clone();
+            return self.ask_to_open(key, channel);
+        }
+        let unserved = mem::take(&mut self.unserved);
+        let (again, others) = unserved.into_iter().partition(|pull| pull.home == key);
+        self.unserved = others;
+        let again: Vec<Pull> = again;
+        again.into_iter().for_each(|pull| self.handle_pull(pull));
+    }
+
+    pub(crate) fn handle_pull(&mut self, pull: Pull) {
+        self.trim_home(pull.home);
+        let bounds = PageBounds { records_max: self.options.bounds.page_records, wall: self.steady_wall() };
+        let Some(home) = ready(&mut self.homes, pull.home) else {
+            let nothing = Page { reached: pull.next - 1, ..Page::default() };
+            return self.answer_pull(pull, nothing);
+        };
+        let (missing, from) = match home.ring.page(pull.next, bounds) {
+            Found::Here(page) => return self.answer_pull(pull, page),
+            Found::InLog { missing, from } => (missing, from),
+        };
+        let range = (home.ring.floor(), home.ring.trimmed());
+        match self.blocks.want(pull.home, from, range, pull) {
+            Wanted::Here(block, pull) => {
+                let page = Page::of_block(block, missing, from, bounds);
+                self.answer_pull(pull, page);
+            }
+            Wanted::Waits => {}
+            Wanted::Ask { from, to } => {
+                self.peers.outputs.push_back(Output::ReadLog { home: pull.home, from, to });
+            }
+        }
+    }
+
+    fn answer_pull(&mut self, pull: Pull, page: Page) {
+        let reached = page.reached;
+        let home = self.home_mut(pull.home);
+        let (live, skipped) = match home {
+            Some(home) => (home.joins(pull.worker, reached), home.skipped),
+            None => (false, GapReason::Expired),
+        };
+        let pulled = Pulled { connection: pull.connection, local: pull.local, from: pull.next, page, skipped, live };
+        self.peers.answer(pull.worker, Peer::Pulled(Box::new(pulled)));
+    }
+
+    pub(crate) fn handle_log_read(&mut self, key: SlotKey, from: Offset, result: Result<Block, LogFailure>) {
+        let home = ready(&mut self.homes, key);
+        let waiting = match (home, result) {
+            (Some(home), Ok(block)) => {
+                let before = home.ring.bytes();
+                home.ring.raise_floor(block.floor);
+                self.history_bytes = self.history_bytes + home.ring.bytes() - before;
+                self.blocks.arrived(key, from, block)
+            }
+            (Some(_), Err(_)) => {
+                let waiting = self.blocks.failed(key, from);
+                self.unserved.extend(waiting);
+                return self.wake_home_later(key);
+            }
+            (None, _) => self.blocks.failed(key, from),
+        };
+        // They find the block before the budget is looked at, even if it is the only one there is room for.
+        waiting.into_iter().for_each(|pull| self.handle_pull(pull));
+        self.blocks.fit();
+    }
+}
