@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::history::Query;
 use crate::id::{ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
 use crate::position::Start;
 
@@ -26,6 +27,8 @@ pub enum Command {
     },
     /// Sends a message.
     Publish(Box<Publish>),
+    /// Asks for messages of the past.
+    History(Box<History>),
     /// Replaces the connection's own metadata (a JSON object, untrusted).
     Meta {
         /// At most [`crate::limits::META_BYTES_MAX`] bytes.
@@ -70,6 +73,15 @@ pub struct Subscribe {
     pub listen: Listen,
     /// From where on.
     pub start: Start,
+}
+
+/// A question about the past of a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Of which.
+    pub listen: Listen,
+    /// What is asked.
+    pub query: Query,
 }
 
 /// Who gets a message.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::command::Ref;
+use crate::history::HistoryPage;
 use crate::id::{ChannelKey, ConnectionId, MessageId, UserId};
 use crate::permissions::Grants;
 use crate::position::{Epoch, Gap, Position};
@@ -81,6 +82,8 @@ pub enum Outcome {
     Done,
     /// A message was accepted.
     Published(Published),
+    /// Messages of the past.
+    History(Box<HistoryPage>),
 }
 
 /// What became of a publish.

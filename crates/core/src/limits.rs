@@ -64,6 +64,12 @@ pub const BLOCK_RECORDS: u64 = 64;
 pub const BLOCK_BYTES: usize = 1024 * 1024;
 /// Bytes of blocks a worker keeps for the next reader.
 pub const BLOCKS_BYTES: u64 = 16 * 1024 * 1024;
+/// Messages in one answer about the past, unless it asks for fewer or more.
+pub const HISTORY_PAGE: u32 = 100;
+/// Messages in one answer about the past, at most.
+pub const HISTORY_PAGE_MAX: u32 = 1_000;
+/// Bytes of messages after which an answer about the past ends: what a browser takes without stutter.
+pub const HISTORY_PAGE_BYTES: usize = 512 * 1024;
 /// Pause after the log could not be read, before it is asked again.
 pub const LOG_RETRY: Duration = Duration::from_millis(500);
 /// Longest time to live of a message: a year, like the longest cookie a browser keeps.

@@ -1,7 +1,8 @@
 //! Blocks: what was read from the log lately, so that one read serves every reader that wants the same stretch.
 //!
-//! - A block begins at a multiple of [`limits::BLOCK_RECORDS`], so that readers that are close together ask for the same one. Where
-//!   its bytes were cut short, the next block begins right there.
+//! - A block has at most [`limits::BLOCK_RECORDS`] records, and as many offsets or more if some were skipped. Its beginning is a
+//!   multiple of that number, so that readers that are close together ask for the same one; where its bytes were cut short, the next
+//!   block begins right there.
 //! - While a block is being read, further readers of it wait for the same answer.
 //! - The budget is one over all channels of a worker; the block that was used longest ago gives way.
 
@@ -71,7 +72,6 @@ impl<W> Blocks<W> {
     ) -> Wanted<'_, W> {
         let before = (next - 1) / limits::BLOCK_RECORDS * limits::BLOCK_RECORDS;
         let from = before.max(floor) + 1;
-        let to = end.min(before + limits::BLOCK_RECORDS);
         let near = self.places.range((home, 0)..=(home, next)).next_back().map(|(key, place)| (key.1, place));
         let at = match near {
             Some((at, Place::Here { block, .. })) if next <= block.reached => at,
@@ -92,7 +92,7 @@ impl<W> Blocks<W> {
             Place::Reading { waiting } => {
                 waiting.push(who);
                 self.reads += u64::from(fresh);
-                if fresh { Wanted::Ask { from: at, to } } else { Wanted::Waits }
+                if fresh { Wanted::Ask { from: at, to: end } } else { Wanted::Waits }
             }
         }
     }

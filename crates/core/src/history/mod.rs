@@ -10,6 +10,7 @@
 
 mod blocks;
 mod page;
+mod query;
 mod ring;
 
 #[cfg(test)]
@@ -18,4 +19,6 @@ mod tests;
 pub use blocks::Block;
 pub(crate) use blocks::{Blocks, Wanted};
 pub(crate) use page::{Found, Page, PageBounds};
+pub(crate) use query::Extent;
+pub use query::{At, Direction, HistoryPage, Query, Rest, Span};
 pub(crate) use ring::Ring;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::At;
 use super::page::{Found, Page, PageBounds};
 use crate::id::MessageKey;
 use crate::limits;
@@ -20,6 +21,10 @@ pub(crate) struct Ring {
     /// With consecutive offsets; `None` where a newer record has taken the place.
     records: VecDeque<Option<Arc<Record>>>,
     bytes: u64,
+    /// Places that hold a record.
+    kept: usize,
+    /// No place up to this offset holds one.
+    empty_up_to: Offset,
     /// Where the newest record of each key is; `None` where keys mean nothing to history.
     keys: Option<HashMap<MessageKey, Offset>>,
     /// The newest offset there is, retained or not.
@@ -53,6 +58,8 @@ impl Ring {
             epoch,
             records: VecDeque::new(),
             bytes: 0,
+            kept: 0,
+            empty_up_to: head,
             keys: None,
             head,
             trimmed: head,
@@ -84,8 +91,9 @@ impl Ring {
         self.bytes
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.records.len()
+    /// Records in memory.
+    pub(crate) const fn len(&self) -> usize {
+        self.kept
     }
 
     pub(crate) const fn is_persisted(&self) -> bool {
@@ -111,6 +119,7 @@ impl Ring {
         assert_eq!(record.offset, Some(self.head + 1), "records arrive in order");
         self.head += 1;
         self.bytes += u64::from(record.cost());
+        self.kept += 1;
         self.records.push_back(Some(record.clone()));
         if let (Some(keys), Some(key)) = (&mut self.keys, &record.key)
             && let Some(older) = keys.insert(key.clone(), self.head)
@@ -119,17 +128,15 @@ impl Ring {
             && let Some(replaced) = place.take()
         {
             self.bytes -= u64::from(replaced.cost());
+            self.kept -= 1;
         }
         self.trim(now);
     }
 
     /// Drops what is over a bound. Returns when the oldest remaining record reaches its age.
     pub(crate) fn trim(&mut self, now: Time) -> Option<Time> {
-        while let Some(oldest) = self.records.front() {
-            let Some(oldest) = oldest else {
-                self.drop_oldest();
-                continue;
-            };
+        // A place that was given up is kept as long as an older record would be: who asks for it is told why it is empty.
+        while let Some(oldest) = self.oldest() {
             let expires = oldest.admitted.after(self.options.age);
             let over = self.records.len() > self.options.records as usize || self.bytes > u64::from(self.options.bytes);
             if !over && expires > now {
@@ -140,9 +147,19 @@ impl Ring {
         None
     }
 
+    fn oldest(&mut self) -> Option<&Arc<Record>> {
+        self.empty_up_to = self.empty_up_to.max(self.trimmed);
+        let place = |offset: Offset| usize::try_from(offset).unwrap_or(usize::MAX);
+        while let Some(None) = self.records.get(place(self.empty_up_to - self.trimmed)) {
+            self.empty_up_to += 1;
+        }
+        self.records.get(place(self.empty_up_to - self.trimmed))?.as_ref()
+    }
+
     /// Drops everything, for the budget over all channels. Returns the bytes freed.
     pub(crate) fn clear(&mut self) -> u64 {
         self.records = VecDeque::new();
+        self.kept = 0;
         if let Some(keys) = &mut self.keys {
             keys.clear();
         }
@@ -164,6 +181,7 @@ impl Ring {
             self.set_trimmed(self.trimmed + 1);
             if let Some(oldest) = oldest {
                 self.bytes -= u64::from(oldest.cost());
+                self.kept -= 1;
                 if let (Some(keys), Some(key)) = (&mut self.keys, &oldest.key)
                     && keys.get(key) == Some(&self.trimmed)
                 {
@@ -209,6 +227,22 @@ impl Ring {
             return Window { position: self.floor, recovered: Some(false), gap: Some(gap) };
         }
         Window { position: offset, recovered: Some(true), gap: None }
+    }
+
+    /// The offset of a message in memory: that of its id, or the first one at that time or later. `None` if memory cannot tell, or
+    /// has none.
+    pub(crate) fn locate(&self, at: &At) -> Option<Offset> {
+        let mut records = self.records.iter().flatten();
+        match at {
+            At::Position(position) => Some(position.offset),
+            At::Id(id) => records.find(|record| record.id == *id)?.offset,
+            At::Time(time) => {
+                let older_ones_lie_elsewhere = self.floor < self.trimmed;
+                let first = records.next().filter(|first| !older_ones_lie_elsewhere || first.time < *time)?;
+                let found = std::iter::once(first).chain(records).find(|record| record.time >= *time);
+                Some(found.and_then(|record| record.offset).unwrap_or(self.head + 1))
+            }
+        }
     }
 
     /// Reads from `next` on, at most a page of records and bytes, but at least one record if there is any. What lies in the log only

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::history::{HistoryPage, Query};
 use crate::id::{AppId, ChannelKey, ChannelName, ConnectionId, ConnectionKey, UserId};
 use crate::permissions::Identity;
 use crate::position::Position;
 use crate::publish::{Draft, PublishResult};
+use crate::rejection::Rejection;
 use crate::session::{Client, Provider};
 use crate::time::UnixMs;
 
@@ -16,6 +18,13 @@ use crate::time::UnixMs;
 pub enum Call {
     /// Publish; the caller has chosen the home.
     Publish(Box<Draft>),
+    /// Messages of the past; the caller has chosen the home.
+    History {
+        /// Of which channel.
+        channel: ChannelKey,
+        /// What is asked.
+        query: Query,
+    },
     /// A page of connections.
     Connections(ConnectionQuery),
     /// One connection.
@@ -85,6 +94,8 @@ pub struct ConnectionQuery {
 pub enum Answer {
     /// What became of a publish.
     Published(PublishResult),
+    /// Messages of the past.
+    History(Result<Box<HistoryPage>, Rejection>),
     /// A page.
     Connections {
         /// The connections.

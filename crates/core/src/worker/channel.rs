@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::Worker;
 use super::call::ChannelInfo;
 use super::output::{Lifecycle, Output};
-use super::peers::{Attach, AttachFor, Attached, Peer};
+use super::peers::{Attach, AttachFor, Attached, HistoryAsk, Peer};
 use crate::history::Ring;
 use crate::id::{Audience, ChannelKey, SlotKey, WorkerId};
 use crate::limits;
@@ -30,6 +30,7 @@ pub(crate) enum HomeState {
 pub(crate) enum Parked {
     Attach(Box<Attach>),
     Publish(Box<Draft>),
+    History(Box<HistoryAsk>),
 }
 
 /// A channel's state at its home.
@@ -154,6 +155,7 @@ impl Worker {
         match request {
             Parked::Attach(attach) => self.handle_attach(key, *attach),
             Parked::Publish(draft) => self.handle_draft(key, *draft),
+            Parked::History(ask) => self.handle_history_ask(key, *ask),
         }
     }
 

@@ -42,6 +42,7 @@ impl Worker {
             Command::Subscribe(subscribe) => self.handle_subscribe(key, subscribe, reply),
             Command::Unsubscribe { channel } => self.handle_unsubscribe(key, channel, reply),
             Command::Publish(publish) => self.handle_publish(key, *publish, reply),
+            Command::History(history) => self.handle_history(key, *history, reply),
             Command::Meta { meta } => {
                 if let Some(session) = self.sessions.get_mut(key) {
                     session.profile.meta = Some(meta);

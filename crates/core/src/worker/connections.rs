@@ -9,11 +9,13 @@ use super::call::{Answer, Call, ConnectionInfo, ConnectionQuery};
 use super::channel::{HomeState, Parked};
 use super::input::Opened;
 use super::output::{DisconnectReason, Lifecycle, Output};
+use super::peers::HistoryAsk;
 use crate::command::{Listen, Subscribe};
 use crate::event::Event;
 use crate::id::{AppId, Audience, ChannelKey, ChannelName, ConnectionKey};
 use crate::limits;
 use crate::position::Start;
+use crate::publish::Origin;
 use crate::rejection::{Close, Lost};
 use crate::session::{Outbox, Phase, Profile, Provider, Reply, Session};
 
@@ -142,6 +144,10 @@ impl Worker {
             Call::Publish(draft) => {
                 let channel = draft.channel.clone();
                 return self.at_home(&channel, Parked::Publish(draft));
+            }
+            Call::History { channel, query } => {
+                let origin = Origin::Call { ticket };
+                return self.ask_history(HistoryAsk { origin, channel, query });
             }
             Call::Connections(query) => self.list_connections(&query),
             Call::Connection(key) => {

@@ -117,6 +117,15 @@ pub enum Input {
         /// The record with epoch and offset.
         record: Arc<Record>,
     },
+    /// The answer to `Output::LocateInLog`.
+    Located {
+        /// Who asked.
+        home: SlotKey,
+        /// Which question it answers.
+        ticket: u64,
+        /// Where it is; `None` if there is none.
+        result: Result<Option<Offset>, LogFailure>,
+    },
     /// A question or an order from the HTTP API or the application.
     Call {
         /// To answer it.

@@ -9,10 +9,12 @@ use std::mem;
 use smallvec::SmallVec;
 
 use super::Worker;
-use super::channel::{Home, HomeState, ready};
+use super::channel::{Home, HomeState, Parked, ready};
+use super::history::Reader;
 use super::input::LogFailure;
 use super::output::Output;
 use super::peers::{Peer, Pull, Pulled};
+use super::publishing::log_failure;
 use crate::history::{Block, Found, Page, PageBounds, Ring, Wanted};
 use crate::id::{Audience, ChannelKey, SlotKey};
 use crate::limits;
@@ -92,19 +94,18 @@ impl Worker {
 
     pub(crate) fn handle_log_not_opened(&mut self, key: SlotKey, failure: LogFailure) {
         let Some(HomeState::Opening { parked, .. }) = self.homes.get_mut(key) else { return };
-        // Publishers may come again; whoever listens waits, because there is nothing true to tell it.
-        let (publishes, rest) = mem::take(parked).into_iter().partition(|it| matches!(it, super::Parked::Publish(_)));
-        *parked = rest;
-        self.refuse_parked(publishes, failure);
-        self.wake_home_later(key);
-    }
-
-    fn refuse_parked(&mut self, publishes: Vec<super::Parked>, failure: LogFailure) {
-        for parked in publishes {
-            if let super::Parked::Publish(draft) = parked {
-                self.settle(draft.origin, Err(super::publishing::log_failure(failure)));
+        // Who publishes or asks may come again; who listens waits, because there is nothing true to tell it.
+        let (waits, refused): (Vec<_>, Vec<_>) =
+            mem::take(parked).into_iter().partition(|it| matches!(it, Parked::Attach(_)));
+        *parked = waits;
+        for request in refused {
+            match request {
+                Parked::Publish(draft) => self.settle(draft.origin, Err(log_failure(failure))),
+                Parked::History(ask) => self.answer_history(ask.origin, Err(log_failure(failure))),
+                Parked::Attach(_) => {}
             }
         }
+        self.wake_home_later(key);
     }
 
     fn wake_home_later(&mut self, key: SlotKey) {
@@ -137,12 +138,12 @@ impl Worker {
             Found::InLog { missing, from } => (missing, from),
         };
         let range = (home.ring.floor(), home.ring.trimmed());
-        match self.blocks.want(pull.home, from, range, pull) {
-            Wanted::Here(block, pull) => {
+        match self.blocks.want(pull.home, from, range, Reader::Pull(pull)) {
+            Wanted::Here(block, Reader::Pull(pull)) => {
                 let page = Page::of_block(block, missing, from, bounds);
                 self.answer_pull(pull, page);
             }
-            Wanted::Waits => {}
+            Wanted::Here(_, Reader::History(_)) | Wanted::Waits => {}
             Wanted::Ask { from, to } => {
                 self.peers.outputs.push_back(Output::ReadLog { home: pull.home, from, to });
             }
@@ -169,15 +170,26 @@ impl Worker {
                 self.history_bytes = self.history_bytes + home.ring.bytes() - before;
                 self.blocks.arrived(key, from, block)
             }
-            (Some(_), Err(_)) => {
-                let waiting = self.blocks.failed(key, from);
-                self.unserved.extend(waiting);
-                return self.wake_home_later(key);
-            }
+            (Some(_), Err(failure)) => return self.handle_unread(key, from, failure),
             (None, _) => self.blocks.failed(key, from),
         };
         // They find the block before the budget is looked at, even if it is the only one there is room for.
-        waiting.into_iter().for_each(|pull| self.handle_pull(pull));
+        for reader in waiting {
+            match reader {
+                Reader::Pull(pull) => self.handle_pull(pull),
+                Reader::History(reading) => self.read_on(reading),
+            }
+        }
         self.blocks.fit();
+    }
+
+    fn handle_unread(&mut self, key: SlotKey, from: Offset, failure: LogFailure) {
+        for reader in self.blocks.failed(key, from) {
+            match reader {
+                Reader::Pull(pull) => self.unserved.push(pull),
+                Reader::History(reading) => self.fail_reading(*reading, failure),
+            }
+        }
+        self.wake_home_later(key);
     }
 }

@@ -16,6 +16,7 @@ mod channel;
 mod commands;
 mod connections;
 mod frames;
+mod history;
 mod input;
 mod log;
 mod output;
@@ -40,11 +41,13 @@ pub use call::{Answer, Call, ChannelInfo, ConnectionInfo, ConnectionQuery, Figur
 pub(crate) use channel::Home;
 use channel::{HomeState, Parked};
 use frames::FrameCache;
+pub use history::HistoryResult;
+use history::Reader;
 pub use input::{Input, LogFailure, NotAppended, Opened};
 pub use output::{DisconnectReason, Lifecycle, Output};
 pub use peers::PeerMessage;
 pub(crate) use peers::Peers;
-use peers::{Attach, AttachFor, Peer, Pull};
+use peers::{Attach, AttachFor, HistoryAsk, Peer, Pull};
 use sessions::Sessions;
 
 use crate::event::Event;
@@ -94,7 +97,10 @@ pub struct Worker {
     homes: crate::slab::Slab<HomeState>,
     home_index: HashMap<ChannelKey, SlotKey>,
     history_bytes: u64,
-    blocks: Blocks<Pull>,
+    blocks: Blocks<Reader>,
+    /// Questions whose place in the past the log is looking for. Bounded by the credits of the askers and the front's permits.
+    locating: HashMap<u64, HistoryAsk>,
+    next_location: u64,
     /// Pulls that the log could not serve and will be asked for again. Bounded by the credits of the askers.
     unserved: Vec<Pull>,
     peers: Peers,
@@ -143,6 +149,8 @@ impl Worker {
             home_index: HashMap::new(),
             history_bytes: 0,
             blocks: Blocks::default(),
+            locating: HashMap::new(),
+            next_location: 0,
             unserved: Vec::new(),
             walk: None,
             wheel: Wheel::new(now.time),
@@ -178,6 +186,7 @@ impl Worker {
             Input::LogOpened { home, epoch, head, floor } => self.handle_log_opened(home, epoch, head, floor),
             Input::LogNotOpened { home, failure } => self.handle_log_not_opened(home, failure),
             Input::NotAppended { home, ticket, outcome } => self.handle_not_appended(home, ticket, outcome),
+            Input::Located { home, ticket, result } => self.handle_located(home, ticket, result),
             Input::LogRead { home, from, result } => self.handle_log_read(home, from, result),
             Input::Committed { home, ticket, record } => self.handle_committed(home, ticket, record),
             Input::Call { ticket, call } => self.handle_call(ticket, call),
@@ -207,6 +216,11 @@ impl Worker {
             Peer::Published(published) => {
                 self.peers.return_credit(from);
                 self.handle_published(*published);
+            }
+            Peer::History(ask) => self.ask_history(*ask),
+            Peer::HistoryAnswer(answer) => {
+                self.peers.return_credit(from);
+                self.handle_history_answer(*answer);
             }
             Peer::Deliver { local, record } => self.handle_deliver(local, record),
             Peer::Behind { locals } => locals.into_iter().for_each(|local| self.handle_behind(local)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::call::Answer;
 use super::peers::PeerMessage;
 use crate::event::Event;
+use crate::history::At;
 use crate::id::{ChannelKey, ConnectionId, ConnectionKey, SlotKey, UserId, WorkerId};
 use crate::options::Retention;
 use crate::position::Offset;
@@ -43,15 +44,24 @@ pub enum Output {
         /// Its publisher, if the same id of the same publisher is the same message. Only asked of a log that outlives the process.
         publisher: Option<Publisher>,
     },
-    /// Read a block of a persisted channel: at most [`crate::limits::BLOCK_BYTES`], but one record if there is any. Answered by
-    /// `Input::LogRead`.
+    /// Read a block of a persisted channel: at most [`crate::limits::BLOCK_RECORDS`] and [`crate::limits::BLOCK_BYTES`], but one
+    /// record if there is any. Answered by `Input::LogRead`.
     ReadLog {
         /// Who asks.
         home: SlotKey,
         /// The first offset wanted.
         from: Offset,
-        /// The last one.
+        /// The last one that may be read.
         to: Offset,
+    },
+    /// Find a message of a persisted channel: that of an id, or the first one at a time or later. Answered by `Input::Located`.
+    LocateInLog {
+        /// Who asks.
+        home: SlotKey,
+        /// To find the question again.
+        ticket: u64,
+        /// What to look for.
+        at: At,
     },
     /// A channel's state is freed; the log may forget a memory channel.
     ForgetLog {

@@ -10,12 +10,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::channel::{Feed, Interest};
+use super::history::HistoryResult;
 use super::output::Output;
-use crate::history::Page;
+use crate::history::{Page, Query};
 use crate::id::{ChannelKey, ConnectionKey, SlotKey, WorkerId};
 use crate::options::Options;
 use crate::position::{Epoch, Gap, GapReason, Offset, Start};
-use crate::publish::{Draft, PublishResult};
+use crate::publish::{Draft, Origin, PublishResult};
 use crate::record::Record;
 use crate::session::Reply;
 
@@ -31,6 +32,8 @@ pub(crate) enum Peer {
     Pulled(Box<Pulled>),
     Publish(Box<Draft>),
     Published(Box<PublishedFor>),
+    History(Box<HistoryAsk>),
+    HistoryAnswer(Box<HistoryAnswer>),
     Deliver { local: SlotKey, record: Arc<Record> },
     Behind { locals: Vec<SlotKey> },
     Interest { home: Option<SlotKey>, channel: Option<Box<ChannelKey>>, local: SlotKey, count: u32 },
@@ -48,6 +51,8 @@ impl PeerMessage {
             | Peer::Pulled(_)
             | Peer::Publish(_)
             | Peer::Published(_)
+            | Peer::History(_)
+            | Peer::HistoryAnswer(_)
             | Peer::Behind { .. }
             | Peer::Interest { .. } => 0,
         }
@@ -63,7 +68,9 @@ impl PeerMessage {
             | Peer::Pull(_)
             | Peer::Pulled(_)
             | Peer::Publish(_)
-            | Peer::Published(_) => false,
+            | Peer::Published(_)
+            | Peer::History(_)
+            | Peer::HistoryAnswer(_) => false,
         }
     }
 }
@@ -132,6 +139,21 @@ pub(crate) struct PublishedFor {
     pub(crate) connection: ConnectionKey,
     pub(crate) reply: Reply,
     pub(crate) result: PublishResult,
+}
+
+/// A question about the past, on its way to the channel's home.
+#[derive(Debug)]
+pub(crate) struct HistoryAsk {
+    pub(crate) origin: Origin,
+    pub(crate) channel: ChannelKey,
+    pub(crate) query: Query,
+}
+
+#[derive(Debug)]
+pub(crate) struct HistoryAnswer {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) reply: Reply,
+    pub(crate) result: HistoryResult,
 }
 
 #[derive(Debug)]

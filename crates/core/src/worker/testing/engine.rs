@@ -6,16 +6,18 @@ use super::client::{Arrival, Stage};
 use super::node::{Caller, Node};
 use super::render;
 use super::streams::Facts;
+use crate::command::Ack;
 use crate::event::{CursorPositions, Event, Outcome};
 use crate::frame::Frame;
 use crate::history::Block;
 use crate::id::{ChannelKey, ConnectionKey, SlotKey, WorkerId};
+use crate::limits;
 use crate::options::Retention;
 use crate::permissions::{Grants, Identity};
 use crate::position::{GapReason, Offset};
 use crate::rejection::{Lost, Rejection, RejectionKind};
 use crate::worker::peers::Peer;
-use crate::worker::{Input, LogFailure, NotAppended, Output};
+use crate::worker::{Answer, Input, LogFailure, NotAppended, Output};
 
 /// Rounds after which a node that still moves is broken.
 const ROUNDS_MAX: u64 = 100_000;
@@ -131,6 +133,7 @@ impl Node {
             | Input::LogNotOpened { .. }
             | Input::NotAppended { .. }
             | Input::LogRead { .. }
+            | Input::Located { .. }
             | Input::Committed { .. }
             | Input::Call { .. }
             | Input::Drain => true,
@@ -215,6 +218,15 @@ impl Node {
                     if self.log_fails() { Err(LogFailure::Busy) } else { Ok(self.read_log(worker, home, from, to)) };
                 self.completions[worker].push_back(Input::LogRead { home, from, result });
             }
+            Output::LocateInLog { home, ticket, at } => {
+                let found = self.workers[worker].home_mut(home).map(|home| home.channel.clone());
+                let result = match found {
+                    _ if self.log_fails() => Err(LogFailure::Busy),
+                    Some(channel) => Ok(self.log.locate(&channel, &at)),
+                    None => Ok(None),
+                };
+                self.completions[worker].push_back(Input::Located { home, ticket, result });
+            }
             Output::ForgetLog { channel } => self.log.forget(&channel),
             Output::Ask { connection, token } => {
                 let identity = identify(&token)
@@ -237,6 +249,9 @@ impl Node {
                 assert_eq!(self.tickets.remove(&ticket), Some(Caller::Api), "one answer to each call");
                 let line = render::answer(&answer);
                 self.observe("api", &line);
+                if let Answer::History(Ok(page)) = answer {
+                    self.pages.push_back(*page);
+                }
                 self.answers.push_back(line);
             }
             Output::Lifecycle(event) => self.note_lifecycle(&event),
@@ -262,7 +277,8 @@ impl Node {
     fn read_log(&mut self, worker: usize, home: SlotKey, from: Offset, to: Offset) -> Block {
         let channel = self.workers[worker].home_mut(home).expect("a home that reads is there").channel.clone();
         let latest = self.plan.options.retention(&channel).expect("only persisted channels are read").latest_per_key;
-        let max = if self.plan.steady { usize::MAX } else { 1 + self.rng.below(20) };
+        let most = limits::BLOCK_RECORDS as usize;
+        let max = if self.plan.steady { most } else { 1 + self.rng.below(20) };
         self.log.read(&channel, from, to, latest, max)
     }
 
@@ -279,7 +295,8 @@ impl Node {
         if is_request(&message.0) {
             debt.requests += 1;
             if let Peer::Publish(draft) = &message.0 {
-                self.signals += u64::from(draft.ephemeral);
+                let stored = draft.ack == Some(Ack::Stored);
+                self.signals += u64::from(draft.ephemeral && !stored);
             }
             assert!(debt.requests <= bounds.credits, "more requests than credits");
         }
@@ -419,8 +436,9 @@ impl Node {
 
 fn is_request(message: &Peer) -> bool {
     match message {
-        Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) => true,
+        Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) | Peer::History(_) => true,
         Peer::Attached(_)
+        | Peer::HistoryAnswer(_)
         | Peer::Pulled(_)
         | Peer::Published(_)
         | Peer::Deliver { .. }
@@ -431,8 +449,9 @@ fn is_request(message: &Peer) -> bool {
 
 fn is_answer(message: &Peer) -> bool {
     match message {
-        Peer::Attached(_) | Peer::Pulled(_) | Peer::Published(_) => true,
+        Peer::Attached(_) | Peer::Pulled(_) | Peer::Published(_) | Peer::HistoryAnswer(_) => true,
         Peer::Attach(_)
+        | Peer::History(_)
         | Peer::Pull(_)
         | Peer::Publish(_)
         | Peer::Deliver { .. }

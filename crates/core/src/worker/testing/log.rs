@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::history::Block;
+use crate::history::{At, Block};
 use crate::id::ChannelKey;
 use crate::position::{Epoch, Offset, Position};
 use crate::record::Record;
@@ -55,6 +55,17 @@ impl MemoryLog {
             block.records.push(record.clone());
         }
         block
+    }
+
+    /// The offset of an id, or of the first record at a time or later.
+    pub(crate) fn locate(&self, channel: &ChannelKey, at: &At) -> Option<Offset> {
+        let mut records = self.records.range((channel.clone(), 0)..=(channel.clone(), Offset::MAX));
+        let fits = |record: &Record| match at {
+            At::Position(position) => record.offset == Some(position.offset),
+            At::Id(id) => record.id == *id,
+            At::Time(time) => record.time >= *time,
+        };
+        records.find(|(_, record)| fits(record)).map(|((_, offset), _)| *offset)
     }
 
     /// Whether a newer record has the same key.

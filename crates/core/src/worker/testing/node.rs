@@ -12,6 +12,7 @@ use super::rng::Rng;
 use super::streams::Streams;
 use crate::command::{Command, Connect, Listen, Subscribe};
 use crate::frame::Dialect;
+use crate::history::HistoryPage;
 use crate::id::{Audience, ChannelKey, ConnectionId, SlotKey, WorkerId};
 use crate::options::Options;
 use crate::permissions::Identity;
@@ -101,6 +102,8 @@ pub(crate) struct Node {
     next_ticket: u64,
     /// Answers to the application's calls.
     pub(crate) answers: VecDeque<String>,
+    /// Pages of history that the application got.
+    pub(crate) pages: VecDeque<HistoryPage>,
     pub(crate) lifecycle: VecDeque<String>,
     /// Things that happened, to notice rest.
     pub(super) progress: u64,
@@ -145,6 +148,7 @@ impl Node {
             tickets: BTreeMap::new(),
             next_ticket: 0,
             answers: VecDeque::new(),
+            pages: VecDeque::new(),
             lifecycle: VecDeque::new(),
             progress: 0,
             discarded: (0, 0),
@@ -238,6 +242,7 @@ impl Node {
             Command::Ping
             | Command::Unsubscribe { .. }
             | Command::Publish(_)
+            | Command::History(_)
             | Command::Meta { .. }
             | Command::Close => {}
         }

@@ -1,8 +1,10 @@
 //! Frames, answers and events as short lines: what scripts compare.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use crate::event::{Event, Outcome, Published, Subscribed};
+use crate::history::HistoryPage;
 use crate::id::{Audience, ChannelKey, UserId};
 use crate::position::{Gap, GapReason};
 use crate::record::Record;
@@ -38,6 +40,9 @@ pub(crate) fn event(event: &Event) -> String {
         Event::Ok { reference: number, outcome: Outcome::Done } => format!("ok{}", reference(*number)),
         Event::Ok { reference: number, outcome: Outcome::Published(it) } => {
             format!("ok{} {}", reference(*number), published(it))
+        }
+        Event::Ok { reference: number, outcome: Outcome::History(page) } => {
+            format!("ok{} {}", reference(*number), history(page))
         }
         Event::Error { reference: number, rejection } => {
             format!("error{} {}", reference(*number), self::rejection(rejection))
@@ -93,6 +98,18 @@ fn gap(gap: &Gap, position: u64) -> String {
     }
 }
 
+/// `[4 d, 3 c] at 4 …`: two messages, on from 4, and there is more.
+fn history(page: &HistoryPage) -> String {
+    let one = |it: &Arc<Record>| format!("{} {}", it.offset.unwrap_or_default(), String::from_utf8_lossy(&it.data));
+    let records: Vec<String> = page.records.iter().map(one).collect();
+    let lost = page
+        .gap
+        .as_ref()
+        .map_or_else(String::new, |it| format!(" {}", gap(it, it.range.map_or(page.position.offset, |range| range.1))));
+    let more = if page.next.is_some() { " …" } else { "" };
+    format!("[{}] at {}{lost}{more}", records.join(", "), page.position.offset)
+}
+
 /// `at 4 to 2`: stored at offset 4, two connections listen.
 fn published(it: &Published) -> String {
     let position = it.position.as_ref().map_or_else(|| "~".to_owned(), |position| position.offset.to_string());
@@ -117,6 +134,8 @@ pub(crate) fn answer(answer: &Answer) -> String {
     match answer {
         Answer::Published(Ok(it)) => published(it),
         Answer::Published(Err(it)) => rejection(it),
+        Answer::History(Ok(page)) => history(page),
+        Answer::History(Err(it)) => rejection(it),
         Answer::Connections { items, next } => {
             let users: String = items.iter().map(|item| format!(" {}", user(item.identity.user.as_ref()))).collect();
             format!("connections{users}{}", next.map_or("", |_| " …"))

@@ -26,7 +26,8 @@ use bytes::Bytes;
 
 use super::engine::identify;
 use super::node::{Node, Plan, words};
-use super::words::{command, connect, options, publish};
+use super::words::{command, connect, history, options, publish};
+use crate::command::{History, Listen};
 use crate::frame::Dialect;
 use crate::id::{AppId, ChannelKey, ChannelName, MessageId, UserId};
 use crate::permissions::{Grants, Identity};
@@ -189,6 +190,13 @@ impl Theatre {
         let channel = |name: &str| ChannelName::parse(name).expect("a channel name");
         match verb {
             "publish" => self.node.publish_by_call(rest),
+            "history" => {
+                let History { listen: Listen::Named(name), query } = history(rest) else {
+                    panic!("{rest}? {}", self.at)
+                };
+                let channel = ChannelKey::named(AppId::default(), name);
+                self.node.call(self.node.home_of(&channel), |_| Call::History { channel, query });
+            }
             "disconnect" => {
                 let client = &self.node.clients[self.client(first)];
                 let (worker, connection) = (client.worker, client.key);

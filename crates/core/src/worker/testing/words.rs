@@ -5,11 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::log::MemoryLog;
-use crate::command::{Ack, Command, Connect, Listen, Publish, Subscribe, Target};
+use crate::command::{Ack, Command, Connect, History, Listen, Publish, Subscribe, Target};
+use crate::history::{At, Direction, Query, Span};
 use crate::id::{ChannelName, ConnectionId, EventType, MessageId, MessageKey, UserId};
+use crate::limits;
 use crate::options::{Options, Retention, Rule};
 use crate::pattern::Pattern;
 use crate::position::{Epoch, Position, Start};
+use crate::time::UnixMs;
 
 /// `workers=2 outbox=4 ring=8 …`: the number of workers if it is fixed, the frames of one write, and the options.
 pub(super) fn options(line: &str) -> (Option<usize>, usize, Options) {
@@ -73,6 +76,7 @@ pub(super) fn command(verb: &str, rest: &str, named: impl Fn(&str) -> Connection
         "ping" => Command::Ping,
         "subscribe" => Command::Subscribe(start_of(rest)),
         "unsubscribe" => Command::Unsubscribe { channel: channel() },
+        "history" => Command::History(Box::new(history(rest))),
         "publish" => Command::Publish(Box::new(publish(rest, named))),
         "meta" => Command::Meta { meta: Bytes::copy_from_slice(rest.as_bytes()) },
         "close" => Command::Close,
@@ -115,6 +119,43 @@ pub(super) fn start_of(word: &str) -> Subscribe {
         name => Listen::Named(ChannelName::parse(name).expect("a channel name")),
     };
     Subscribe { listen, start }
+}
+
+/// `news since=3 limit=2 backward`: places are offsets, `id:x`, `time:5` (seconds after the start) or a position of another epoch `x:3`.
+pub(super) fn history(arguments: &str) -> History {
+    let mut words = arguments.split_whitespace();
+    let listen = start_of(words.next().expect("a channel")).listen;
+    let (mut span, mut limit, mut direction) = (None, limits::HISTORY_PAGE, None);
+    for word in words {
+        match word.split_once('=').unwrap_or((word, "")) {
+            ("limit", count) => limit = count.parse().expect("a number"),
+            ("forward", _) => direction = Some(Direction::Forward),
+            ("backward", _) => direction = Some(Direction::Backward),
+            (verb, place) => span = Some((verb, at(place))),
+        }
+    }
+    let span = match span {
+        None => Span::All(direction.unwrap_or(Direction::Backward)),
+        Some(("since", at)) => Span::Since(at, direction.unwrap_or(Direction::Forward)),
+        Some(("until", at)) => Span::Until(at, direction.unwrap_or(Direction::Backward)),
+        Some(("around", at)) => Span::Around(at),
+        Some((verb, _)) => panic!("{verb}?"),
+    };
+    History { listen, query: Query { span, limit } }
+}
+
+fn at(place: &str) -> At {
+    const START_MS: u64 = 1_700_000_000_000;
+    let ours = MemoryLog::new().epoch().clone();
+    match place.split_once(':') {
+        None => At::Position(Position { epoch: ours, offset: place.parse().expect("an offset") }),
+        Some(("id", id)) => At::Id(MessageId::parse(id).expect("an id")),
+        Some(("time", seconds)) => At::Time(UnixMs(START_MS + seconds.parse::<u64>().expect("seconds") * 1_000)),
+        Some((epoch, offset)) => {
+            let epoch = Epoch::parse(epoch).expect("an epoch");
+            At::Position(Position { epoch, offset: offset.parse().expect("an offset") })
+        }
+    }
 }
 
 /// `TARGET DATA…` with the target `$all`, `news`, `user:bo` or `user:bo/news`.

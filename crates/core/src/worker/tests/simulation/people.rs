@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::books::Books;
 use crate::command::{Ack, Command, Connect, Listen, Publish, Subscribe, Target};
 use crate::frame::Dialect;
+use crate::history::{Direction, Query, Span};
 use crate::id::{AppId, ChannelKey, ChannelName, EventType, MessageId, MessageKey, UserId};
 use crate::limits;
 use crate::options::{Bounds, HistoryOptions, Options, Retention, Rule};
@@ -399,14 +400,49 @@ impl Simulation {
         let failures = std::mem::take(&mut self.node.plan.log_failures);
         self.node.pass(2 * limits::LOG_RETRY);
         self.node.check_rest();
-        self.node.plan.log_failures = failures;
         self.books.check(&mut self.node);
+        self.check_past();
+        self.node.plan.log_failures = failures;
         for client in &mut self.node.clients {
             client.reads = false;
             client.journal.clear();
         }
         self.node.answers.clear();
         self.node.lifecycle.clear();
+    }
+
+    /// Whoever pages through a channel's past sees everything that is kept, once and in order.
+    fn check_past(&mut self) {
+        let key = ChannelKey::named(AppId::default(), channel(self.rng.pick::<&str>(&CHANNELS)));
+        let direction = *self.rng.pick(&[Direction::Forward, Direction::Backward]);
+        let limit = 1 + self.rng.below(5) as u32;
+        let (home, head) = (self.node.home_of(&key), self.node.log.head(&key));
+        let mut span = Span::All(direction);
+        let mut seen: Vec<Offset> = Vec::new();
+        for _ in 0..=head {
+            let (channel, query) = (key.clone(), Query { span: span.clone(), limit });
+            self.node.call(home, |_| Call::History { channel, query });
+            self.node.settle();
+            let page = self.node.pages.pop_front().expect("at rest everything is answered");
+            assert!(page.records.len() <= limit as usize && page.gap.is_none());
+            seen.extend(page.records.iter().filter_map(|record| record.offset));
+            match page.next {
+                Some(rest) => span = Span::Rest(rest),
+                None => break,
+            }
+        }
+        let floor = self.node.trimmed(&key);
+        let rule = self.node.plan.options.rule(&key).is_some_and(|rule| rule.latest_per_key);
+        let (log, wall) = (&self.node.log, self.node.steady_wall());
+        let expected = (floor + 1..=head).filter(|offset| {
+            let record = log.record(&key, *offset).expect("the log keeps everything");
+            !record.is_expired(wall) && !(rule && log.is_replaced(record) && !seen.contains(offset))
+        });
+        let mut expected: Vec<_> = expected.collect();
+        if direction == Direction::Backward {
+            expected.reverse();
+        }
+        assert_eq!(seen, expected, "the past of {key:?} above {floor}");
     }
 
     pub(super) fn leave(&mut self) {
