@@ -172,6 +172,7 @@ pub fn message(channel: ChannelName, event_type: EventType, data: Bytes) -> Reco
         data,
         key: None,
         meta: None,
+        expires: None,
         exclude: Box::default(),
     }
 }
@@ -198,6 +199,7 @@ fn check_decoded(decoded: &Decoded, text: &str) {
             check_publish(publish, text, parsed.as_ref());
             "publish"
         }
+        Command::History(_) => "history",
         Command::Meta { meta } => {
             check_part(meta, text, field("meta"));
             "meta"

@@ -106,7 +106,7 @@ fn broadcast_of_one_message() {
     broadcast_refused(r#"{"type":"t","op":"publish"}"#, "bad_request op: is not a field of a broadcast");
     broadcast_refused(r#"{"type":"t","ref":1}"#, "bad_request ref: is not a field of a broadcast");
     broadcast_refused(r#"{"type":"t","type":"t"}"#, "bad_request type: is there twice");
-    broadcast_refused(r#"{"type":"t","ttlMs":1}"#, "not_enabled ttlMs: is reserved and not served yet");
+    broadcast_refused(r#"{"type":"t","encoding":"base64"}"#, "not_enabled encoding: is reserved and not served yet");
     broadcast_refused(r#"{"type":"t","mesages":[]}"#, "bad_request mesages: is not a field of a broadcast");
     let spaces = " ".repeat(81_920);
     broadcast_refused(

@@ -91,7 +91,7 @@ fn publish_targets() {
 fn publish_with_everything() {
     let fields = format!(
         r#""channel":"orders","type":"order.created","data":{{"id": 12345}},"id":"o-1","key":"customer-7",
-        "ephemeral":false,"exclude":["{CONNECTION}"],"meta":{{"trace":"x"}},"ack":"none""#
+        "ephemeral":false,"exclude":["{CONNECTION}"],"meta":{{"trace":"x"}},"ack":"none","ttlMs":5000"#
     );
     let expected = Publish {
         target: Target::Channel(name("orders")),
@@ -102,10 +102,14 @@ fn publish_with_everything() {
         meta: Some(Bytes::from_static(br#"{"trace":"x"}"#)),
         ephemeral: false,
         exclude: vec![connection()],
-        ack: Ack::None,
+        ack: Some(Ack::None),
+        ttl: Some(std::time::Duration::from_secs(5)),
     };
     check_publish(&fields, expected);
-    check_publish(r#""type":"t","ack":"node","exclude":[],"ephemeral":true"#, Publish { ephemeral: true, ..publish() });
+    check_publish(
+        r#""type":"t","ack":"node","exclude":[],"ephemeral":true"#,
+        Publish { ephemeral: true, ack: Some(Ack::Node), ..publish() },
+    );
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn ops() {
     check(r#"{"op":"Publish"}"#, "bad_request op: is not an op of this protocol; did you mean 'publish'?");
     check(r#"{"op":"subscrbe"}"#, "bad_request op: is not an op of this protocol; did you mean 'subscribe'?");
     check(r#"{"op":"message"}"#, "bad_request op: is not an op of this protocol");
-    for op in ["auth", "history", "presence", "typing", "receipts", "watch", "status", "consume", "ack", "inbox"] {
+    for op in ["auth", "presence", "typing", "receipts", "watch", "status", "consume", "ack", "inbox"] {
         let expected = format!("not_enabled op: '{op}' is reserved and not served yet");
         check(&format!(r#"{{"op":"{op}","whatever":1}}"#), &expected);
     }
@@ -140,17 +140,17 @@ fn unknown_and_repeated_fields() {
 #[test]
 fn reserved_fields() {
     let reserved = |field: &str| format!("not_enabled {field}: is reserved and not served yet");
-    publish(r#""ttlMs":1"#, &reserved("ttlMs"));
     publish(r#""mentions":[]"#, &reserved("mentions"));
     publish(r#""encoding":"base64""#, &reserved("encoding"));
-    publish(r#""ack":"stored""#, "not_enabled ack: 'stored' is reserved and not served yet");
+    publish(r#""ack":"disk""#, "bad_request ack: must be 'none', 'node' or 'stored'");
+    publish(r#""ttlMs":0"#, "bad_request ttlMs: must be an integer from 1 to 31536000000");
     subscribe(r#""channel":"a","rewindMs":1"#, &reserved("rewindMs"));
     subscribe(r#""channel":"a","with":["presence"]"#, &reserved("with"));
     connect(r#""inbox":"manual""#, &reserved("inbox"));
     connect(r#""subscriptions":[{"channel":"a","with":[]}]"#, &reserved("subscriptions[0].with"));
     // What is wrong for good is said first.
-    publish(r#""ttlMs":1,"x":1"#, &reserved("ttlMs"));
-    publish(r#""x":1,"ttlMs":1"#, "bad_request x: is not a field of publish");
+    publish(r#""mentions":[],"x":1"#, &reserved("mentions"));
+    publish(r#""x":1,"mentions":[]"#, "bad_request x: is not a field of publish");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn missing_and_mistyped_fields() {
     publish(r#""ephemeral":1"#, "bad_request ephemeral: must be true or false, is a number");
     publish(r#""ephemeral":"true""#, "bad_request ephemeral: must be true or false, is a string");
     publish(r#""ack":true"#, "bad_request ack: must be a string, is a boolean");
-    publish(r#""ack":"all""#, "bad_request ack: must be 'none' or 'node'");
+    publish(r#""ack":"all""#, "bad_request ack: must be 'none', 'node' or 'stored'");
     publish(r#""exclude":"a""#, "bad_request exclude: must be a list, is a string");
     connect(r#""pings":"yes""#, "bad_request pings: must be true or false, is a string");
     connect(r#""token":"""#, "bad_request token: must not be empty");

@@ -21,7 +21,7 @@ use realtime_connector_core::id::ConnectionId;
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 
 pub use error::{close_code, code, problem_json, problem_json_as, write_rejection};
-pub use history::{parse_position, position_to_string};
+pub use history::{parse_position, position_to_string, query_of, write_history};
 pub use publish::{BROADCAST_MESSAGES_MAX, Broadcast, decode_broadcast, write_published};
 pub use scan::{DEPTH_MAX, is_deep};
 pub use session::{
@@ -40,10 +40,9 @@ pub const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const FRAME_OVERHEAD_BYTES: usize = 16 * 1024;
 
 /// Ops of clients that are served.
-const SERVED: &[&str] = &["connect", "ping", "subscribe", "unsubscribe", "publish", "meta", "close"];
+const SERVED: &[&str] = &["connect", "ping", "subscribe", "unsubscribe", "publish", "history", "meta", "close"];
 /// Ops of clients that are reserved for features to come.
-const RESERVED: &[&str] =
-    &["auth", "history", "presence", "typing", "receipts", "watch", "status", "consume", "ack", "inbox"];
+const RESERVED: &[&str] = &["auth", "presence", "typing", "receipts", "watch", "status", "consume", "ack", "inbox"];
 
 /// Bounds of what is decoded that an operator may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +145,7 @@ fn decode_command(object: &Object<'_>, limits: &DecodeLimits) -> Result<Command,
         "subscribe" => session::decode_subscribe(object),
         "unsubscribe" => session::decode_unsubscribe(object),
         "publish" => publish::decode(object, limits),
+        "history" => history::decode(object),
         "meta" => session::decode_meta(object),
         "close" => session::decode_close(object),
         reserved if RESERVED.contains(&reserved) => {
@@ -168,6 +168,7 @@ pub fn write_event(out: &mut Vec<u8>, event: &Event, secrets: &dyn Secrets) {
             match outcome {
                 Outcome::Done => {}
                 Outcome::Published(published) => publish::write_published_fields(&mut writer, published),
+                Outcome::History(page) => history::write_history_fields(&mut writer, page, None),
             }
             writer.end();
         }
@@ -214,6 +215,7 @@ pub(crate) fn event_bytes(event: &Event) -> usize {
         Event::Message(record) => publish::message_bytes(record),
         Event::Connected(connected) => 2 * ANSWER_BYTES + SUBSCRIPTION_BYTES * connected.subscriptions.len(),
         Event::Ping | Event::Heartbeat => 16,
+        Event::Ok { outcome: Outcome::History(page), .. } => ANSWER_BYTES + history::history_bytes(page),
         Event::Ok { .. }
         | Event::Error { .. }
         | Event::Subscribed { .. }

@@ -2,11 +2,13 @@
 //!
 //! `data` and `meta` pass through as they were written; nothing in between parses them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use realtime_connector_core::command::{Ack, Command, Publish, Target};
 use realtime_connector_core::event::Published;
 use realtime_connector_core::id::{ChannelName, ConnectionId, EventType, MessageId, MessageKey, UserId};
-use realtime_connector_core::limits::EXCLUDE_MAX;
+use realtime_connector_core::limits::{EXCLUDE_MAX, TTL_MAX};
 use realtime_connector_core::record::Record;
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 
@@ -19,8 +21,9 @@ use super::{DecodeLimits, utf8};
 /// Messages in one `POST /api/broadcast`.
 pub const BROADCAST_MESSAGES_MAX: usize = 100;
 
-const SERVED: &[&str] = &["channel", "userId", "type", "data", "id", "key", "ephemeral", "exclude", "meta", "ack"];
-const RESERVED: &[&str] = &["ttlMs", "mentions", "encoding"];
+const SERVED: &[&str] =
+    &["channel", "userId", "type", "data", "id", "key", "ephemeral", "exclude", "meta", "ack", "ttlMs"];
+const RESERVED: &[&str] = &["mentions", "encoding"];
 
 /// The body of `POST /api/broadcast`.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,7 +92,8 @@ fn read(object: &Object<'_>, what: &str, limits: &DecodeLimits) -> Result<Publis
         meta: object.optional("meta", meta)?,
         ephemeral: always || ephemeral.unwrap_or(false),
         exclude: object.optional("exclude", exclude)?.unwrap_or_default(),
-        ack: object.optional("ack", ack)?.unwrap_or_default(),
+        ack: object.optional("ack", ack)?,
+        ttl: object.optional("ttlMs", ttl)?,
     })
 }
 
@@ -118,12 +122,13 @@ fn ack(value: &Value<'_>) -> Result<Ack, Rejection> {
     match &*value.text()? {
         "none" => Ok(Ack::None),
         "node" => Ok(Ack::Node),
-        "stored" => {
-            let rejection = Rejection::new(RejectionKind::NotEnabled, "'stored' is reserved and not served yet");
-            Err(Rejection { field: Some(value.field.clone()), ..rejection })
-        }
-        _ => Err(value.refuse(format!("must be {}", alternatives(&["none", "node"])))),
+        "stored" => Ok(Ack::Stored),
+        _ => Err(value.refuse(format!("must be {}", alternatives(&["none", "node", "stored"])))),
     }
+}
+
+fn ttl(value: &Value<'_>) -> Result<Duration, Rejection> {
+    value.integer(1, TTL_MAX.as_millis() as u64).map(Duration::from_millis)
 }
 
 /// The result of a publish as an object of its own: the answer of `POST /api/broadcast`.

@@ -2,7 +2,7 @@
 #![expect(dead_code, reason = "each test file uses its part")]
 
 use bytes::Bytes;
-use realtime_connector_core::command::{Ack, Publish, Target};
+use realtime_connector_core::command::{Publish, Target};
 use realtime_connector_core::id::{AppId, ChannelKey, ChannelName, ConnectionId, EventType, SlotKey, UserId, WorkerId};
 use realtime_connector_core::position::{Epoch, Position};
 use realtime_connector_core::rejection::Rejection;
@@ -46,7 +46,8 @@ pub(crate) fn publish() -> Publish {
         meta: None,
         ephemeral: false,
         exclude: Vec::new(),
-        ack: Ack::Node,
+        ack: None,
+        ttl: None,
     }
 }
 

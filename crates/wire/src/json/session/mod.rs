@@ -15,7 +15,9 @@ use realtime_connector_core::rejection::{Close, Rejection};
 use realtime_connector_core::time::UnixMs;
 
 pub(super) use connect::{decode as decode_connect, write_connected};
-pub(super) use subscribe::{decode as decode_subscribe, decode_unsubscribe, write_subscribed, write_unsubscribed};
+pub(super) use subscribe::{
+    decode as decode_subscribe, decode_unsubscribe, listen, write_subscribed, write_unsubscribed,
+};
 pub use subscribe::{
     decode_body as decode_subscribe_body, decode_unsubscribe_body, write_body as write_subscribed_body,
 };

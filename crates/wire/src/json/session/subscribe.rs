@@ -6,7 +6,7 @@ use realtime_connector_core::id::{ChannelKey, ChannelName};
 use realtime_connector_core::permissions::Grants;
 use realtime_connector_core::rejection::Rejection;
 
-use super::super::fields::{Object, Shape};
+use super::super::fields::{Object, Shape, Value};
 use super::super::history::{start, write_position};
 use super::super::utf8;
 use super::super::write::{Writer, list, string};
@@ -39,12 +39,20 @@ pub fn decode_body(body: &[u8]) -> Result<Subscribe, Rejection> {
 pub(super) fn read(object: &Object<'_>, what: &str, specials: Specials) -> Result<Subscribe, Rejection> {
     object.only(what, SERVED, RESERVED)?;
     let channel = object.required("channel")?;
-    let listen = match (&*channel.text()?, specials) {
-        ("$all", Specials::Allowed) => Listen::Everyone,
-        ("$user", Specials::Allowed) => Listen::OwnUser,
-        (_, Specials::Allowed | Specials::Refused) => Listen::Named(channel.name(ChannelName::parse)?),
+    let listen = match specials {
+        Specials::Allowed => listen(&channel)?,
+        Specials::Refused => Listen::Named(channel.name(ChannelName::parse)?),
     };
     Ok(Subscribe { listen, start: start(object)? })
+}
+
+/// A channel's name, `$all` or `$user`.
+pub(in super::super) fn listen(channel: &Value<'_>) -> Result<Listen, Rejection> {
+    Ok(match &*channel.text()? {
+        "$all" => Listen::Everyone,
+        "$user" => Listen::OwnUser,
+        _ => Listen::Named(channel.name(ChannelName::parse)?),
+    })
 }
 
 pub(in super::super) fn decode_unsubscribe(object: &Object<'_>) -> Result<Command, Rejection> {
