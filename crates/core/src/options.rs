@@ -97,6 +97,24 @@ impl Default for HistoryOptions {
     }
 }
 
+/// How much of a channel a store keeps. Whichever bound is reached first counts; a store trims in steps, and keeps a little more
+/// rather than less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Records.
+    pub records: u64,
+    /// Bytes, as [`crate::record::Record::cost`] counts them.
+    pub bytes: u64,
+    /// Age.
+    pub age: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { records: limits::RETENTION_RECORDS, bytes: limits::RETENTION_BYTES, age: limits::RETENTION_AGE }
+    }
+}
+
 /// Settings of the channels that match a pattern.
 #[derive(Clone, Debug)]
 pub struct Rule {
