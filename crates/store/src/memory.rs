@@ -83,10 +83,13 @@ impl Log for MemoryLog {
     }
 }
 
+/// Table and key.
+type Place = (Table, Box<[u8]>);
+
 /// An in-process state.
 #[derive(Debug, Default)]
 pub struct MemoryState {
-    values: BTreeMap<(Table, Box<[u8]>), Box<[u8]>>,
+    values: BTreeMap<Place, Box<[u8]>>,
     done: VecDeque<StateCompletion>,
 }
 

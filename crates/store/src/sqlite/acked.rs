@@ -98,6 +98,14 @@ impl SideFile {
     }
 }
 
+impl Drop for SideFile {
+    fn drop(&mut self) {
+        // Said aloud, because a process that is being started holds a copy of every open file for a moment, and the lock with it.
+        // Closing the file ends the lock otherwise.
+        drop(self.file.unlock());
+    }
+}
+
 /// Reads it without the lock, beside a running process.
 pub(super) fn peek(database: &Path) -> io::Result<Acked> {
     match File::open(path(database)) {

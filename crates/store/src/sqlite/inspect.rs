@@ -181,7 +181,7 @@ fn channels(connection: &Connection, report: &mut Report) -> Result<(), Fault> {
         for (key, channel) in &page {
             last = channel.id.unwrap_or(i64::MAX);
             report.channels += 1;
-            if !Channel::find(connection, key)?.is_some_and(|found| found.id == channel.id) {
+            if Channel::find(connection, key)?.is_none_or(|found| found.id != channel.id) {
                 report.find(format!("channel {last} is not found by its name"));
             }
             let records = records(connection, channel, last, report);

@@ -131,3 +131,80 @@ impl<C> Mailbox<C> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `push 3` and `owe 3`, an item of so many bytes, with whether it was taken; `take ENTRIES BYTES` with the sizes given out.
+    fn check(script: &str) {
+        let queue = Queue::new(3, 10);
+        for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (command, expected) = line.split_once("=>").unwrap_or((line, ""));
+            let words: Vec<&str> = command.split_whitespace().collect();
+            let number = |at: usize| words[at].parse::<usize>().unwrap();
+            let answer = match words[0] {
+                "push" => queue.push(number(1), number(1)).to_string(),
+                "owe" => {
+                    queue.push_owed(number(1));
+                    String::new()
+                }
+                "close" => {
+                    queue.close();
+                    String::new()
+                }
+                _ => match queue.take(number(1), number(2), Duration::ZERO) {
+                    Taken::Items(items) => items.iter().map(usize::to_string).collect::<Vec<_>>().join(" "),
+                    Taken::Nothing => "nothing".to_owned(),
+                    Taken::Closed => "closed".to_owned(),
+                },
+            };
+            assert_eq!(answer, expected.trim(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_queue_is_bounded_in_entries_and_bytes() {
+        check(
+            "push 1 => true
+             push 2 => true
+             push 3 => true
+             push 1 => false
+             take 9 99 => 1 2 3
+             push 6 => true
+             push 5 => false
+             push 4 => true
+             take 9 99 => 6 4
+             push 99 => true
+             push 1 => false",
+        );
+    }
+
+    #[test]
+    fn a_group_is_bounded_and_holds_at_least_one() {
+        check(
+            "push 4 => true
+             push 4 => true
+             push 1 => true
+             take 2 99 => 4 4
+             push 8 => true
+             take 9 5 => 1
+             take 9 5 => 8
+             take 9 5 => nothing",
+        );
+    }
+
+    #[test]
+    fn what_is_owed_has_room_and_a_closed_queue_empties() {
+        check(
+            "push 1 => true
+             push 2 => true
+             push 3 => true
+             owe 7
+             close
+             push 1 => false
+             take 9 99 => 1 2 3 7
+             take 9 99 => closed",
+        );
+    }
+}
