@@ -47,17 +47,17 @@ pub const HISTORY_BYTES: u32 = 1024 * 1024;
 pub const HISTORY_AGE: Duration = Duration::from_secs(600);
 /// Bytes of history per node. The oldest idle channels give way first.
 pub const HISTORY_TOTAL_BYTES: u64 = 256 * 1024 * 1024;
+/// Records a store keeps per channel: a week of one message every six seconds.
+pub const RETENTION_RECORDS: u64 = 100_000;
+/// Bytes a store keeps per channel: so that ten thousand channels of the largest size fit on a small disk of 640 GiB.
+pub const RETENTION_BYTES: u64 = 64 * 1024 * 1024;
+/// How long a store keeps a record.
+pub const RETENTION_AGE: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Records in one page of a catch-up: what one vectored write takes.
 pub const PAGE_RECORDS: usize = 64;
 /// Bytes in one page of a catch-up: what a socket buffer takes without growing.
 pub const PAGE_BYTES: usize = 64 * 1024;
 
-/// Records the store keeps per persisted channel: a busy day of a busy channel.
-pub const RETENTION_RECORDS: u64 = 1_000_000;
-/// Bytes the store keeps per persisted channel.
-pub const RETENTION_BYTES: u64 = 1024 * 1024 * 1024;
-/// How long the store keeps a message.
-pub const RETENTION_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Records read from the log at once. Blocks begin at multiples of it, so that readers that are close together share them.
 pub const BLOCK_RECORDS: u64 = 64;
 /// Bytes read from the log at once, or one record.

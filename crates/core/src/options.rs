@@ -100,27 +100,21 @@ impl Default for HistoryOptions {
     }
 }
 
-/// How much of a persisted channel the store keeps. Whichever bound is reached first counts.
+/// How much of a channel a store keeps. Whichever bound is reached first counts; a store trims in steps, and keeps a little more
+/// rather than less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Records.
     pub records: u64,
-    /// Bytes of their payloads and metadata.
+    /// Bytes, as [`crate::record::Record::cost`] counts them.
     pub bytes: u64,
     /// Age.
     pub age: Duration,
-    /// A newer message takes the place of the one with the same key.
-    pub latest_per_key: bool,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self {
-            records: limits::RETENTION_RECORDS,
-            bytes: limits::RETENTION_BYTES,
-            age: limits::RETENTION_AGE,
-            latest_per_key: false,
-        }
+        Self { records: limits::RETENTION_RECORDS, bytes: limits::RETENTION_BYTES, age: limits::RETENTION_AGE }
     }
 }
 
@@ -150,10 +144,7 @@ impl Options {
     #[must_use]
     pub fn retention(&self, channel: &ChannelKey) -> Option<Retention> {
         match &channel.audience {
-            Audience::Named(_) => {
-                let rule = self.rule(channel)?;
-                rule.retention.map(|it| Retention { latest_per_key: rule.latest_per_key, ..it })
-            }
+            Audience::Named(_) => self.rule(channel)?.retention,
             Audience::User(_) => self.user_retention,
             Audience::Everyone => None,
         }

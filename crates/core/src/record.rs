@@ -1,5 +1,7 @@
 //! A record: a message as it is kept and delivered, the same bytes for everybody.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::id::{ChannelKey, ConnectionId, EventType, MessageId, MessageKey, UserId};
@@ -34,8 +36,8 @@ pub struct Record {
     pub key: Option<MessageKey>,
     /// The publisher's metadata: a JSON object.
     pub meta: Option<Bytes>,
-    /// When it stops being worth replaying; `None` is never.
-    pub expires: Option<UnixMs>,
+    /// For how long after its admission it is worth replaying; `None` is for ever. Monotonic, so a clock that jumps expires nothing.
+    pub ttl: Option<Duration>,
     /// Sessions that do not get it.
     pub exclude: Box<[SessionId]>,
 }
@@ -52,8 +54,8 @@ impl Record {
 
     /// Whether its time to live has passed.
     #[must_use]
-    pub fn is_expired(&self, wall: UnixMs) -> bool {
-        self.expires.is_some_and(|expires| expires <= wall)
+    pub fn is_expired(&self, now: Time) -> bool {
+        self.ttl.is_some_and(|ttl| self.admitted.after(ttl) <= now)
     }
 
     /// Its position; `None` if ephemeral.

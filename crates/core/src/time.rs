@@ -1,7 +1,7 @@
 //! Instants as values: nothing in core reads a clock.
 //!
-//! [`Time`] is monotonic and orders deadlines; [`UnixMs`] is wall-clock time, for people and for what outlives the process. They mix
-//! only in [`Now::steady`], so a clock that jumps changes no order and fires no deadline.
+//! [`Time`] is monotonic and orders deadlines; [`UnixMs`] is wall-clock time and is only ever shown to people. They never mix,
+//! so a clock that jumps changes no order and fires no deadline.
 
 use std::time::Duration;
 
@@ -39,14 +39,6 @@ impl Time {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixMs(pub u64);
 
-impl UnixMs {
-    /// This instant plus a duration; saturates instead of wrapping.
-    #[must_use]
-    pub const fn after(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(duration.as_millis() as u64))
-    }
-}
-
 /// The present, as every `handle` call gets it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
@@ -54,12 +46,4 @@ pub struct Now {
     pub time: Time,
     /// For the `time` of messages and for people.
     pub wall: UnixMs,
-}
-
-impl Now {
-    /// What the clock would say if nobody had set it since `self`. Times to live go by it, so that a clock that jumps expires nothing.
-    #[must_use]
-    pub const fn steady(self, time: Time) -> UnixMs {
-        self.wall.after(time.since(self.time))
-    }
 }

@@ -1,19 +1,23 @@
-//! The log that keeps nothing but how far each channel has come.
+//! The log that keeps nothing but how far each channel has come, and the state that lives as long as the process.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use realtime_connector_core::id::{ChannelKey, SlotKey};
+use realtime_connector_core::options::Retention;
 use realtime_connector_core::position::{Epoch, Offset};
-use realtime_connector_core::record::Record;
 
-use crate::{Completion, Log};
+use crate::state::fits;
+use crate::{Append, Change, Completion, Locate, Log, Read, Row, Scan, State, StateCompletion, Table, limits};
 
 /// An in-process log. Its epoch is the node's boot id, so a restart begins a new life of every channel.
 ///
-/// A channel that was forgotten and comes back continues above the highest offset this log has ever assigned: a reader that
-/// remembers the former life can never mistake a new record for one it has.
+/// - It keeps no records: the ring at a channel's home does. Everything it has taken counts as trimmed.
+/// - It remembers no ids: the desk at a channel's home does.
+/// - A channel that was forgotten and comes back continues above the highest offset this log has ever assigned: a reader that
+///   remembers the former life can never mistake a new record for one it has.
 #[derive(Debug)]
 pub struct MemoryLog {
     epoch: Epoch,
@@ -28,15 +32,20 @@ impl MemoryLog {
     pub fn new(epoch: Epoch) -> Self {
         Self { epoch, heads: HashMap::new(), high_water: 0, done: VecDeque::new() }
     }
+
+    fn head(&self, channel: &ChannelKey) -> Offset {
+        self.heads.get(channel).copied().unwrap_or_default()
+    }
 }
 
 impl Log for MemoryLog {
-    fn open(&mut self, home: SlotKey, channel: &ChannelKey) {
+    fn open(&mut self, home: SlotKey, channel: &ChannelKey, _: Retention) {
         let head = *self.heads.entry(channel.clone()).or_insert(self.high_water);
-        self.done.push_back(Completion::Opened { home, epoch: self.epoch.clone(), head });
+        self.done.push_back(Completion::Opened { home, epoch: self.epoch.clone(), head, trimmed: head });
     }
 
-    fn append(&mut self, home: SlotKey, ticket: u64, mut record: Box<Record>) {
+    fn append(&mut self, home: SlotKey, ticket: u64, append: Append) {
+        let mut record = append.record;
         let high_water = self.high_water;
         let head = match self.heads.get_mut(&record.channel) {
             Some(head) => head,
@@ -49,6 +58,22 @@ impl Log for MemoryLog {
         self.done.push_back(Completion::Committed { home, ticket, record: Arc::from(record) });
     }
 
+    fn read(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, read: Read) {
+        let (from, head) = (read.from, self.head(channel));
+        let through = from.saturating_sub(1).max(head);
+        let records = Vec::new();
+        self.done.push_back(Completion::Read { home, ticket, from, records, through, trimmed: head, head });
+    }
+
+    fn locate(&mut self, home: SlotKey, ticket: u64, _: &ChannelKey, _: Locate) {
+        self.done.push_back(Completion::Located { home, ticket, offset: None });
+    }
+
+    fn purge(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, _: Offset) {
+        let trimmed = self.head(channel);
+        self.done.push_back(Completion::Purged { home, ticket, trimmed });
+    }
+
     fn forget(&mut self, channel: &ChannelKey) {
         self.heads.remove(channel);
     }
@@ -58,71 +83,68 @@ impl Log for MemoryLog {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use realtime_connector_core::id::{AppId, ChannelName, EventType, MessageId};
-    use realtime_connector_core::time::{Time, UnixMs};
+/// Table and key.
+type Place = (Table, Box<[u8]>);
 
-    use super::*;
+/// An in-process state.
+#[derive(Debug, Default)]
+pub struct MemoryState {
+    values: BTreeMap<Place, Box<[u8]>>,
+    done: VecDeque<StateCompletion>,
+}
 
-    const HOME: SlotKey = SlotKey { slot: 1, generation: 1 };
-
-    fn channel(name: &str) -> ChannelKey {
-        ChannelKey::named(AppId(0), ChannelName::parse(name).expect("a name"))
-    }
-
-    fn record(name: &str) -> Box<Record> {
-        Box::new(Record {
-            channel: channel(name),
-            epoch: Epoch::none(),
-            offset: None,
-            id: MessageId::parse("m1").expect("an id"),
-            time: UnixMs(0),
-            admitted: Time::default(),
-            user: None,
-            event_type: EventType::parse("t").expect("a type"),
-            data: Bytes::from_static(b"1"),
-            key: None,
-            meta: None,
-            exclude: Box::default(),
-        })
-    }
-
-    /// `open a` and `append a` and `forget a`, each with the offset it answers.
-    fn check(script: &str) {
-        let mut log = MemoryLog::new(Epoch::parse("e1").expect("an epoch"));
-        for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let mut words = line.split_whitespace();
-            let (verb, name) = (words.next().expect("a verb"), words.next().expect("a channel"));
-            let expected = words.next().map(|offset| offset.parse::<u64>().expect("an offset"));
-            match verb {
-                "open" => log.open(HOME, &channel(name)),
-                "append" => log.append(HOME, 7, record(name)),
-                _ => log.forget(&channel(name)),
+impl MemoryState {
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::Put { table, key, value } => drop(self.values.insert((table, key), value)),
+            Change::Max { table, key, value } => {
+                let present = self.values.entry((table, key)).or_default();
+                if *present < value {
+                    *present = value;
+                }
             }
-            let answer = log.poll().map(|completion| match completion {
-                Completion::Opened { head, .. } => head,
-                Completion::Committed { record, .. } => record.offset.expect("an offset"),
-            });
-            assert_eq!(answer, expected, "{line}");
+            Change::Delete { table, key } => drop(self.values.remove(&(table, key))),
         }
     }
 
-    #[test]
-    fn offsets_rise_by_one_and_a_successor_starts_above_everything() {
-        check(
-            "open a 0
-             append a 1
-             append a 2
-             append b 3
-             open b 3
-             append a 3
-             append a 4
-             forget a
-             open a 4
-             append a 5
-             append c 6",
-        );
+    fn rows(&self, scan: &Scan) -> (Vec<Row>, bool) {
+        let from = match &scan.after {
+            Some(after) if *after >= scan.prefix => Bound::Excluded((scan.table, after.clone())),
+            Some(_) | None => Bound::Included((scan.table, scan.prefix.clone())),
+        };
+        let found = self.values.range((from, Bound::Unbounded));
+        let mut found = found.take_while(|((table, key), _)| *table == scan.table && key.starts_with(&scan.prefix));
+        let rows_max = scan.rows_max.clamp(1, limits::SCAN_ROWS_MAX);
+        let (mut rows, mut bytes): (Vec<Row>, usize) = (Vec::new(), 0);
+        for ((_, key), value) in found.by_ref() {
+            bytes += key.len() + value.len();
+            if rows.len() == rows_max || (bytes > limits::SCAN_BYTES_MAX && !rows.is_empty()) {
+                return (rows, true);
+            }
+            rows.push((key.clone(), value.clone()));
+        }
+        (rows, false)
+    }
+}
+
+impl State for MemoryState {
+    fn apply(&mut self, ticket: u64, changes: Vec<Change>) {
+        let fits = fits(&changes);
+        if fits.is_ok() {
+            changes.into_iter().for_each(|change| self.change(change));
+        }
+        self.done.push_back(match fits {
+            Ok(()) => StateCompletion::Applied { ticket },
+            Err(error) => StateCompletion::Failed { ticket, error },
+        });
+    }
+
+    fn scan(&mut self, ticket: u64, scan: Scan) {
+        let (rows, more) = self.rows(&scan);
+        self.done.push_back(StateCompletion::Scanned { ticket, rows, more });
+    }
+
+    fn poll(&mut self) -> Option<StateCompletion> {
+        self.done.pop_front()
     }
 }

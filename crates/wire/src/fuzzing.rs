@@ -172,7 +172,7 @@ pub fn message(channel: ChannelName, event_type: EventType, data: Bytes) -> Reco
         data,
         key: None,
         meta: None,
-        expires: None,
+        ttl: None,
         exclude: Box::default(),
     }
 }

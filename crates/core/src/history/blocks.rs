@@ -52,7 +52,7 @@ pub(crate) enum Wanted<'a, W> {
     /// It is being read; the one who wants it will be handed back by [`Blocks::arrived`].
     Waits,
     /// The same, and the log has to be asked for it.
-    Ask { from: Offset, to: Offset },
+    Ask { from: Offset },
 }
 
 impl<W> Default for Blocks<W> {
@@ -62,14 +62,8 @@ impl<W> Default for Blocks<W> {
 }
 
 impl<W> Blocks<W> {
-    /// Finds the block that holds `next`, which lies above `floor` and not above `end`, the last one in the log only.
-    pub(crate) fn want(
-        &mut self,
-        home: SlotKey,
-        next: Offset,
-        (floor, end): (Offset, Offset),
-        who: W,
-    ) -> Wanted<'_, W> {
+    /// Finds the block that holds `next`, which lies above `floor`.
+    pub(crate) fn want(&mut self, home: SlotKey, next: Offset, floor: Offset, who: W) -> Wanted<'_, W> {
         let before = (next - 1) / limits::BLOCK_RECORDS * limits::BLOCK_RECORDS;
         let from = before.max(floor) + 1;
         let near = self.places.range((home, 0)..=(home, next)).next_back().map(|(key, place)| (key.1, place));
@@ -92,7 +86,7 @@ impl<W> Blocks<W> {
             Place::Reading { waiting } => {
                 waiting.push(who);
                 self.reads += u64::from(fresh);
-                if fresh { Wanted::Ask { from: at, to: end } } else { Wanted::Waits }
+                if fresh { Wanted::Ask { from: at } } else { Wanted::Waits }
             }
         }
     }

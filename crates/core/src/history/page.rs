@@ -6,7 +6,7 @@ use super::Block;
 use crate::limits;
 use crate::position::Offset;
 use crate::record::Record;
-use crate::time::UnixMs;
+use crate::time::Time;
 
 /// Part of a catch-up.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(crate) struct Page {
 pub(crate) struct PageBounds {
     pub(crate) records_max: usize,
     /// What has expired by now is skipped.
-    pub(crate) wall: UnixMs,
+    pub(crate) now: Time,
 }
 
 /// Where the records that a reader wants are.
@@ -48,7 +48,7 @@ impl Page {
         let mut page = Self { missing, records: Vec::new(), reached: before };
         let mut bytes = 0;
         for record in records {
-            if !record.is_expired(bounds.wall) {
+            if !record.is_expired(bounds.now) {
                 bytes += record.cost() as usize;
                 let full = page.records.len() >= bounds.records_max || bytes > limits::PAGE_BYTES;
                 if full && !page.records.is_empty() {

@@ -16,7 +16,6 @@ mod desk;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 pub(crate) use commit::{commit, deliver_ephemeral};
 pub(crate) use desk::{Admission, Desk};
@@ -75,8 +74,6 @@ pub struct Draft {
     pub ephemeral: bool,
     /// When to answer; `None` is the channel's default.
     pub ack: Option<Ack>,
-    /// From admission on, for how long it is worth replaying.
-    pub ttl: Option<Duration>,
     /// Whom to answer.
     pub origin: Origin,
 }

@@ -174,9 +174,9 @@ impl Worker {
 
     /// Reads until the page is full or its end is reached, or waits for a block.
     pub(crate) fn read_on(&mut self, mut reading: Box<Reading>) {
-        let wall = self.steady_wall();
+        let now = self.now.time;
         while !reading.is_done() {
-            let bounds = PageBounds { records_max: reading.limit - reading.records.len(), wall };
+            let bounds = PageBounds { records_max: reading.limit - reading.records.len(), now };
             let Some(home) = ready(&mut self.homes, reading.home) else { break };
             let (missing, from) = match home.ring.page(reading.next, bounds) {
                 Found::Here(page) => {
@@ -185,16 +185,14 @@ impl Worker {
                 }
                 Found::InLog { missing, from } => (missing, from),
             };
-            let (key, range) = (reading.home, (home.ring.floor(), home.ring.trimmed()));
-            match self.blocks.want(key, from, range, Reader::History(reading)) {
+            let (key, floor) = (reading.home, home.ring.floor());
+            match self.blocks.want(key, from, floor, Reader::History(reading)) {
                 Wanted::Here(block, Reader::History(back)) => {
                     reading = back;
                     reading.take(Page::of_block(block, missing, from, bounds));
                 }
                 Wanted::Here(_, Reader::Pull(_)) | Wanted::Waits => return,
-                Wanted::Ask { from, to } => {
-                    return self.peers.outputs.push_back(Output::ReadLog { home: key, from, to });
-                }
+                Wanted::Ask { from } => return self.peers.outputs.push_back(Output::ReadLog { home: key, from }),
             }
         }
         let epoch = ready(&mut self.homes, reading.home).map(|home| home.ring.epoch().clone());

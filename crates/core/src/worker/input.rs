@@ -146,6 +146,8 @@ pub enum LogFailure {
     Full,
     /// It does not work for now.
     Unavailable,
+    /// What it kept is damaged: on reading, the first record that was asked for.
+    Damaged,
 }
 
 /// Why a record was not appended.

@@ -128,7 +128,7 @@ impl Worker {
 
     pub(crate) fn handle_pull(&mut self, pull: Pull) {
         self.trim_home(pull.home);
-        let bounds = PageBounds { records_max: self.options.bounds.page_records, wall: self.steady_wall() };
+        let bounds = PageBounds { records_max: self.options.bounds.page_records, now: self.now.time };
         let Some(home) = ready(&mut self.homes, pull.home) else {
             let nothing = Page { reached: pull.next - 1, ..Page::default() };
             return self.answer_pull(pull, nothing);
@@ -137,16 +137,14 @@ impl Worker {
             Found::Here(page) => return self.answer_pull(pull, page),
             Found::InLog { missing, from } => (missing, from),
         };
-        let range = (home.ring.floor(), home.ring.trimmed());
-        match self.blocks.want(pull.home, from, range, Reader::Pull(pull)) {
+        let (key, floor) = (pull.home, home.ring.floor());
+        match self.blocks.want(key, from, floor, Reader::Pull(pull)) {
             Wanted::Here(block, Reader::Pull(pull)) => {
                 let page = Page::of_block(block, missing, from, bounds);
                 self.answer_pull(pull, page);
             }
             Wanted::Here(_, Reader::History(_)) | Wanted::Waits => {}
-            Wanted::Ask { from, to } => {
-                self.peers.outputs.push_back(Output::ReadLog { home: pull.home, from, to });
-            }
+            Wanted::Ask { from } => self.peers.outputs.push_back(Output::ReadLog { home: key, from }),
         }
     }
 
@@ -169,6 +167,11 @@ impl Worker {
                 home.ring.raise_floor(block.floor);
                 self.history_bytes = self.history_bytes + home.ring.bytes() - before;
                 self.blocks.arrived(key, from, block)
+            }
+            // What cannot be read stays so: it is lost, and every reader is told.
+            (Some(home), Err(LogFailure::Damaged)) => {
+                let floor = home.ring.floor();
+                self.blocks.arrived(key, from, Block { records: Vec::new(), damaged: vec![from], reached: from, floor })
             }
             (Some(_), Err(failure)) => return self.handle_unread(key, from, failure),
             (None, _) => self.blocks.failed(key, from),

@@ -59,7 +59,7 @@ use crate::options::Options;
 use crate::position::Start;
 use crate::record::SessionId;
 use crate::session::OutboxPool;
-use crate::time::{Now, Time, UnixMs};
+use crate::time::{Now, Time};
 use crate::timer::{Timer, Wheel};
 
 /// What a worker is told at its start.
@@ -88,7 +88,6 @@ pub struct Worker {
     seed: u64,
     random: u64,
     options: Options,
-    started: Now,
     now: Now,
     sessions: Sessions,
     locals: crate::slab::Slab<Local>,
@@ -139,7 +138,6 @@ impl Worker {
             seed: setup.seed,
             random: setup.random,
             options: setup.options,
-            started: now,
             now,
             sessions: Sessions::default(),
             locals: Default::default(),
@@ -289,11 +287,6 @@ impl Worker {
             log_reads: self.blocks.reads,
             ..self.figures
         }
-    }
-
-    /// The wall clock as it would be had nobody set it since the start.
-    pub(crate) const fn steady_wall(&self) -> UnixMs {
-        self.started.steady(self.now.time)
     }
 
     pub(crate) fn home_worker(&self, fingerprint: u64) -> WorkerId {

@@ -43,6 +43,8 @@ pub enum Output {
         record: Box<Record>,
         /// Its publisher, if the same id of the same publisher is the same message. Only asked of a log that outlives the process.
         publisher: Option<Publisher>,
+        /// It takes the place of older records with the same key.
+        replaces: bool,
     },
     /// Read a block of a persisted channel: at most [`crate::limits::BLOCK_RECORDS`] and [`crate::limits::BLOCK_BYTES`], but one
     /// record if there is any. Answered by `Input::LogRead`.
@@ -51,8 +53,6 @@ pub enum Output {
         home: SlotKey,
         /// The first offset wanted.
         from: Offset,
-        /// The last one that may be read.
-        to: Offset,
     },
     /// Find a message of a persisted channel: that of an id, or the first one at a time or later. Answered by `Input::Located`.
     LocateInLog {

@@ -10,7 +10,7 @@ use super::peers::{Peer, PublishedFor};
 use crate::command::{Ack, Publish, Target};
 use crate::event::{Event, Outcome, Published};
 use crate::id::{ChannelKey, ConnectionKey, MessageId, SlotKey};
-use crate::position::Epoch;
+use crate::position::{Epoch, GapReason};
 use crate::publish::{self, Admission, Draft, Origin, PublishResult, Publisher};
 use crate::record::Record;
 use crate::rejection::{Rejection, RejectionKind};
@@ -47,10 +47,10 @@ pub fn draft(
         data: publish.data,
         key: publish.key,
         meta: publish.meta,
-        expires: None,
+        ttl: publish.ttl,
         exclude: publish.exclude.into(),
     };
-    Draft { channel, record, publisher, idempotent, ephemeral, ack: publish.ack, ttl: publish.ttl, origin }
+    Draft { channel, record, publisher, idempotent, ephemeral, ack: publish.ack, origin }
 }
 
 /// A message id of the server's making: 48 bits of time and 48 random ones, 16 characters that sort by time.
@@ -102,7 +102,6 @@ impl Worker {
     pub(crate) fn handle_draft(&mut self, key: SlotKey, mut draft: Draft) {
         draft.record.time = self.now.wall;
         draft.record.admitted = self.now.time;
-        draft.record.expires = draft.ttl.map(|ttl| self.steady_wall().after(ttl));
         let now = self.now.time;
         let Some(home) = ready(&mut self.homes, key) else { return };
         let persisted = home.ring.is_persisted();
@@ -130,7 +129,8 @@ impl Worker {
                     connections: home.connections(),
                 };
                 let origin = if early { home.desk.take_origin(ticket) } else { None };
-                self.peers.outputs.push_back(Output::Append { home: key, ticket, record, publisher });
+                let replaces = home.skipped == GapReason::Replaced && record.key.is_some();
+                self.peers.outputs.push_back(Output::Append { home: key, ticket, record, publisher, replaces });
                 if let Some(origin) = origin {
                     self.settle(origin, Ok(published));
                 }
@@ -245,6 +245,7 @@ pub(crate) fn log_failure(failure: LogFailure) -> Rejection {
         LogFailure::Busy => (RejectionKind::Overloaded, "the store has more to write than it can take", 250),
         LogFailure::Full => (RejectionKind::StorageFull, "the store has no space left", 5_000),
         LogFailure::Unavailable => (RejectionKind::Unavailable, "the store does not work for now", 1_000),
+        LogFailure::Damaged => (RejectionKind::Unavailable, "the store is damaged; its operator has to look", 10_000),
     };
     Rejection::new(kind, message).retry_after_ms(retry_after_ms)
 }

@@ -29,7 +29,11 @@ const EDGES: [Edge; 7] = [
         ours: &[CORE],
         others: Some(&["base64", "bytes", "memchr", "serde", "serde_json", "sha1", "simdutf8", "thiserror"]),
     },
-    Edge { folder: "crates/store", ours: &[CORE], others: Some(&["bytes", "hashbrown"]) },
+    Edge {
+        folder: "crates/store",
+        ours: &[CORE],
+        others: Some(&["bytes", "crc32fast", "hashbrown", "rusqlite", "thiserror"]),
+    },
     Edge { folder: "crates/server", ours: &[CORE, WIRE, STORE], others: None },
     Edge { folder: "crates/cli", ours: &[SERVER, WIRE], others: None },
     Edge { folder: "tools/xtask", ours: &[], others: Some(&["serde", "serde_json", "toml"]) },

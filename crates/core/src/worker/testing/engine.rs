@@ -213,9 +213,9 @@ impl Node {
                 };
                 self.completions[worker].push_back(input);
             }
-            Output::ReadLog { home, from, to } => {
+            Output::ReadLog { home, from } => {
                 let result =
-                    if self.log_fails() { Err(LogFailure::Busy) } else { Ok(self.read_log(worker, home, from, to)) };
+                    if self.log_fails() { Err(LogFailure::Busy) } else { Ok(self.read_log(worker, home, from)) };
                 self.completions[worker].push_back(Input::LogRead { home, from, result });
             }
             Output::LocateInLog { home, ticket, at } => {
@@ -274,12 +274,12 @@ impl Node {
         Input::LogOpened { home, epoch, head: self.log.open_persisted(channel), floor: 0 }
     }
 
-    fn read_log(&mut self, worker: usize, home: SlotKey, from: Offset, to: Offset) -> Block {
+    fn read_log(&mut self, worker: usize, home: SlotKey, from: Offset) -> Block {
         let channel = self.workers[worker].home_mut(home).expect("a home that reads is there").channel.clone();
-        let latest = self.plan.options.retention(&channel).expect("only persisted channels are read").latest_per_key;
+        let latest = self.plan.options.rule(&channel).is_some_and(|rule| rule.latest_per_key);
         let most = limits::BLOCK_RECORDS as usize;
         let max = if self.plan.steady { most } else { 1 + self.rng.below(20) };
-        self.log.read(&channel, from, to, latest, max)
+        self.log.read(&channel, from, latest, max)
     }
 
     /// A message goes into a queue, whose bounds hold.
@@ -387,10 +387,10 @@ impl Node {
             | Event::Pong { .. }
             | Event::Goaway { .. } => 0,
         };
-        let wall = self.steady_wall();
+        let now = self.now.time;
         let it = &mut self.clients[client];
         let unannounced = it.is_sse() || it.unnumbered;
-        let facts = Facts { log: &self.log, me: it.id, trimmed, wall, unannounced };
+        let facts = Facts { log: &self.log, me: it.id, trimmed, now, unannounced };
         match event {
             Event::Connected(connected) => {
                 assert!(!it.connected, "connected twice");

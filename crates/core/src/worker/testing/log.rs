@@ -41,7 +41,8 @@ impl MemoryLog {
     }
 
     /// A stretch of a persisted channel, of at most so many records.
-    pub(crate) fn read(&self, channel: &ChannelKey, from: Offset, to: Offset, latest: bool, max: usize) -> Block {
+    pub(crate) fn read(&self, channel: &ChannelKey, from: Offset, latest: bool, max: usize) -> Block {
+        let to = self.head(channel);
         let mut block = Block { reached: to, ..Block::default() };
         for ((_, offset), record) in self.records.range((channel.clone(), from)..=(channel.clone(), to)) {
             if latest && self.is_replaced(record) {

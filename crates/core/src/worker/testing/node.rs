@@ -363,10 +363,6 @@ impl Node {
         }
     }
 
-    pub(crate) fn steady_wall(&self) -> UnixMs {
-        self.workers[0].steady_wall()
-    }
-
     pub(crate) fn home_of(&self, channel: &ChannelKey) -> usize {
         usize::from(crate::worker::home_worker(channel.fingerprint(), 99, self.workers.len()).0)
     }

@@ -13,7 +13,7 @@ use crate::event::{CursorPositions, Subscribed};
 use crate::id::{Audience, ChannelKey, ConnectionId};
 use crate::position::{Gap, GapReason, Offset, Position, Start};
 use crate::record::Record;
-use crate::time::UnixMs;
+use crate::time::Time;
 
 /// One subscription as its client sees it.
 #[derive(Clone, Debug)]
@@ -56,8 +56,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) me: ConnectionId,
     /// The newest offset that the channel's history has dropped.
     pub(crate) trimmed: Offset,
-    /// The wall clock, for what has expired.
-    pub(crate) wall: UnixMs,
+    /// For what has expired.
+    pub(crate) now: Time,
     /// Frames may come before the answer to their `subscribe`, or without one.
     pub(crate) unannounced: bool,
 }
@@ -156,7 +156,7 @@ impl Streams {
                 for offset in from..=to {
                     let record = facts.log.record(channel, offset).expect("a skipped offset has a record");
                     let replaced = gap.reason == GapReason::Replaced && facts.log.is_replaced(record);
-                    assert!(replaced || record.is_expired(facts.wall), "{name} {offset}: was skipped for no reason");
+                    assert!(replaced || record.is_expired(facts.now), "{name} {offset}: was skipped for no reason");
                 }
             }
             GapReason::Epoch | GapReason::Purged => panic!("{name}: {gap:?} with a range"),

@@ -433,10 +433,10 @@ impl Simulation {
         }
         let floor = self.node.trimmed(&key);
         let rule = self.node.plan.options.rule(&key).is_some_and(|rule| rule.latest_per_key);
-        let (log, wall) = (&self.node.log, self.node.steady_wall());
+        let (log, now) = (&self.node.log, self.node.now.time);
         let expected = (floor + 1..=head).filter(|offset| {
             let record = log.record(&key, *offset).expect("the log keeps everything");
-            !record.is_expired(wall) && !(rule && log.is_replaced(record) && !seen.contains(offset))
+            !record.is_expired(now) && !(rule && log.is_replaced(record) && !seen.contains(offset))
         });
         let mut expected: Vec<_> = expected.collect();
         if direction == Direction::Backward {

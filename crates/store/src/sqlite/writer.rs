@@ -1,0 +1,193 @@
+//! The thread that writes: groups, and what happens when one fails.
+//!
+//! - A group is what waits when the one before is done. One transaction, one sync, then all its answers.
+//! - Each operation has a savepoint: one that fails is undone alone and told so.
+//! - The disk is full: the group is undone, all of it is told [`LogError::Full`], and the next group is tried like any other.
+//! - A write or sync fails in any other way: nothing is written any more, and everything is told [`LogError::Unavailable`]. A sync that
+//!   is tried again may say yes about data that the system has already dropped, so it is not tried again. A restart moves the whole
+//!   log into the file, by writes and syncs of its own, before it acknowledges anything.
+//! - Checkpoints are made here, between groups, and by nobody else.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use realtime_connector_core::id::ChannelKey;
+use realtime_connector_core::time::Time;
+use rusqlite::Connection;
+
+use super::acked::SideFile;
+use super::channel::Channel;
+use super::clock::{Instants, StoreClock};
+use super::error::Fault;
+use super::meta::Meta;
+use super::port::Shared;
+use super::queue::Taken;
+use super::request::{Letter, Write};
+use crate::{LogError, limits};
+
+/// Everything the thread owns.
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) side: SideFile,
+    pub(super) meta: Meta,
+    pub(super) clock: StoreClock,
+    /// Channels that workers have open: as many entries as their homes hold, which cost them more than these.
+    pub(super) channels: HashMap<ChannelKey, Channel>,
+    /// Channels as they were before this group changed them, newest last.
+    pub(super) before: Vec<(ChannelKey, Option<Channel>)>,
+    /// Why nothing is written any more.
+    pub(super) stopped: Option<LogError>,
+    /// The log of a former process has not been moved into the file yet.
+    pub(super) unproven: bool,
+    /// When the next round of housekeeping is due.
+    pub(super) housekeeping: Time,
+    /// Where it goes on among the channels.
+    pub(super) walk: i64,
+}
+
+impl Writer {
+    /// Writes until the queue is closed and empty.
+    pub(super) fn run(mut self, shared: &Arc<Shared>) {
+        loop {
+            let patience = if self.side.is_dirty() { limits::HOUSEKEEPING } else { limits::IDLE };
+            match shared.writes.take(limits::GROUP_REQUESTS, limits::GROUP_BYTES, patience) {
+                Taken::Items(group) => self.handle_group(group),
+                Taken::Nothing => {}
+                Taken::Closed => return self.finish(),
+            }
+            self.keep_house();
+        }
+    }
+
+    fn handle_group(&mut self, group: Vec<Write>) {
+        if let Some(error) = &self.stopped {
+            return group.into_iter().for_each(|write| write.sender().failed(error.clone()).send());
+        }
+        let senders: Vec<_> = group.iter().map(Write::sender).collect();
+        let now = self.clock.now();
+        match self.prove().and_then(|()| self.transact(now, |writer| writer.operate(now, group))) {
+            Ok(letters) => letters.into_iter().for_each(Letter::send),
+            Err(fault) => {
+                let error = fault.told();
+                senders.into_iter().for_each(|sender| sender.failed(error.clone()).send());
+            }
+        }
+    }
+
+    /// Runs a piece of work in one transaction and makes it last. Everything is as before if that fails.
+    pub(super) fn transact<T>(
+        &mut self,
+        now: Instants,
+        work: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let meta = self.meta.clone();
+        self.before.clear();
+        let result = self.attempt(now, work);
+        if let Err(fault) = &result {
+            if !self.connection.is_autocommit() {
+                // If even this fails, the connection refuses the next BEGIN, and that is told.
+                drop(self.connection.execute_batch("ROLLBACK"));
+            }
+            self.revert_channels(0);
+            self.meta = meta;
+            if let Fault::Stop(error) = fault {
+                self.stopped = Some(error.clone());
+            }
+        }
+        result
+    }
+
+    fn attempt<T>(&mut self, now: Instants, work: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let changes = self.connection.total_changes();
+        let done = work(self)?;
+        self.save_channels()?;
+        let is_changed = self.connection.total_changes() != changes;
+        if is_changed {
+            self.meta.group += 1;
+            self.meta.clock_ms = now.store_ms;
+            self.meta.wall_ms = i64::try_from(now.now.wall.0).unwrap_or(i64::MAX);
+            self.meta.save(&self.connection)?;
+        }
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        if is_changed && self.side.write(&self.meta.instance, self.meta.group.unsigned_abs()).is_err() {
+            // Committed, and no longer to be proven: whoever asked is told that nobody knows.
+            self.stopped = Some(LogError::Unavailable);
+            return Err(Fault::Stop(LogError::Unavailable));
+        }
+        Ok(done)
+    }
+
+    /// Notes how a channel is before an operation changes it.
+    pub(super) fn note(&mut self, key: &ChannelKey) {
+        self.before.push((key.clone(), self.channels.get(key).cloned()));
+    }
+
+    /// Takes back what was noted after the first `kept` notes.
+    pub(super) fn revert_channels(&mut self, kept: usize) {
+        for (key, channel) in self.before.drain(kept..).rev() {
+            match channel {
+                Some(channel) => drop(self.channels.insert(key, channel)),
+                None => drop(self.channels.remove(&key)),
+            }
+        }
+    }
+
+    /// Writes the rows of the channels this group changed, each once.
+    fn save_channels(&mut self) -> Result<(), Fault> {
+        let mut keys: Vec<&ChannelKey> = self.before.iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            if let Some(channel) = self.channels.get(key) {
+                channel.save(&self.connection, key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves what a former process left in the log into the file, once, before anything is acknowledged.
+    fn prove(&mut self) -> Result<(), Fault> {
+        if self.unproven {
+            self.checkpoint("TRUNCATE")?;
+            self.unproven = false;
+        }
+        Ok(())
+    }
+
+    /// The log is moved into the file when it is long enough, and waited for when readers kept it from starting over.
+    pub(super) fn checkpoint_if_due(&mut self) -> Result<(), Fault> {
+        let (pages, moved) = self.wal_pages()?;
+        if pages >= limits::CHECKPOINT_PAGES_HARD {
+            self.checkpoint("TRUNCATE")?;
+        } else if pages - moved >= limits::CHECKPOINT_PAGES {
+            self.checkpoint("PASSIVE")?;
+        }
+        Ok(())
+    }
+
+    /// Pages in the log, and how many of them are in the file. A checkpoint that does nothing tells.
+    fn wal_pages(&self) -> Result<(i64, i64), Fault> {
+        let mut statement = self.connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+        Ok(statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?)
+    }
+
+    /// Where somebody else's lock is in the way it does as much as it can; that is no fault.
+    fn checkpoint(&mut self, mode: &str) -> Result<(), Fault> {
+        // The side file goes first: what is in the file afterwards is then covered by it, also on the disk.
+        self.side.sync().map_err(|_| Fault::Stop(LogError::Unavailable))?;
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        match self.connection.prepare_cached(&sql)?.query_row([], |_| Ok(())).map_err(Fault::from) {
+            Ok(()) | Err(Fault::Busy) => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Leaves one file with everything, and a side file that is on the disk.
+    fn finish(mut self) {
+        if self.stopped.is_none() {
+            // What does not work here is done at the next start.
+            drop(self.checkpoint("TRUNCATE"));
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A full disk refuses and heals; a failed sync ends writing.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use realtime_connector_store::sqlite::{Options, Sqlite, check};
+use realtime_connector_store::{Completion, LogError};
+
+use crate::support::{Folder, Worker, open};
+
+const CHILD: &str = "STORE_TEST_SYNC";
+
+/// A small disk; unmounted at the end.
+struct Mount(PathBuf);
+
+impl Mount {
+    /// `None` where mounting is not allowed.
+    fn new(folder: &Folder, size: &str) -> Option<Self> {
+        let path = folder.0.join("small");
+        fs::create_dir_all(&path).unwrap();
+        let options = format!("size={size}");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&path).output();
+        mount.is_ok_and(|output| output.status.success()).then_some(Self(path))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(&self.0).output());
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_and_heals() {
+    let folder = Folder::new();
+    let Some(mount) = Mount::new(&folder, "1m") else {
+        eprintln!("SKIPPED a_full_disk_refuses_and_heals: no file system can be mounted here");
+        return;
+    };
+    let (database, ballast) = (mount.0.join("store.db"), mount.0.join("ballast"));
+    fs::write(&ballast, vec![1; 300 * 1024]).unwrap();
+    let store = Sqlite::open(&database, Options::default()).unwrap();
+    let mut worker = Worker::new(&store);
+    let data = "x".repeat(8 * 1024);
+    let mut acked = Vec::new();
+    let mut fill = |worker: &mut Worker, from: u64| {
+        for number in from.. {
+            match worker.append("a", &format!("m{number}"), &data) {
+                Completion::Committed { record, .. } => acked.push((record.offset.unwrap(), record.id.to_string())),
+                Completion::Failed { error, .. } => return (error, acked.clone()),
+                other => panic!("{other:?}"),
+            }
+        }
+        unreachable!("the disk is small");
+    };
+    let (error, before) = fill(&mut worker, 0);
+    assert_eq!(error, LogError::Full);
+    assert!(!before.is_empty());
+    let seen = |worker: &mut Worker| {
+        let records = worker.everything("a").unwrap().into_iter();
+        records.map(|(offset, id, _)| (offset, id)).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&mut worker), before, "what was acknowledged can be read on a full disk");
+    assert!(matches!(worker.append("a", "again", &data), Completion::Failed { error: LogError::Full, .. }));
+    fs::remove_file(&ballast).unwrap();
+    let (error, after) = fill(&mut worker, 1_000);
+    assert_eq!(error, LogError::Full);
+    assert!(after.len() > before.len(), "with space there is room again");
+    assert_eq!(seen(&mut worker), after);
+    drop((worker, store));
+    let store = Sqlite::open(&database, Options::default()).unwrap();
+    assert_eq!(seen(&mut Worker::new(&store)), after, "a store on a full disk opens and reads");
+    drop(store);
+    assert!(check(&database).unwrap().is_sound());
+}
+
+/// Appends ten times and says what came of it; does nothing in an ordinary run of the tests.
+#[test]
+fn a_child_appends() {
+    let Ok(path) = std::env::var(CHILD) else { return };
+    let store = Sqlite::open(&PathBuf::from(path), Options::default()).unwrap();
+    let mut worker = Worker::new(&store);
+    for number in 0..10 {
+        match worker.append("a", &format!("m{number}"), "x") {
+            Completion::Committed { .. } => println!("\nanswer ok"),
+            Completion::Failed { error, .. } => println!("\nanswer {error:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    println!("\nread {}", worker.everything("a").unwrap().len());
+}
+
+/// Plays the child with the n-th sync and all later ones failing, and returns what it said.
+fn with_failing_syncs(folder: &Folder, first: u32) -> Option<Vec<String>> {
+    let inject = format!("inject=fsync,fdatasync:error=EIO:when={first}+");
+    let output = Command::new("strace")
+        .args(["-f", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-e", &inject])
+        .arg(std::env::current_exe().unwrap())
+        .args(["disk::a_child_appends", "--exact", "--nocapture", "--test-threads=1"])
+        .env(CHILD, folder.database())
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    if errors.contains("PTRACE") || errors.contains("ptrace") {
+        return None;
+    }
+    Some(
+        text.lines().filter(|line| line.starts_with("answer") || line.starts_with("read")).map(str::to_owned).collect(),
+    )
+}
+
+#[test]
+fn a_failed_sync_ends_writing_until_a_restart() {
+    for first in [6, 9, 12] {
+        let folder = Folder::new();
+        // The files exist before, so that all syncs are those of opening and appending.
+        drop(open(&folder));
+        let Some(said) = with_failing_syncs(&folder, first) else {
+            eprintln!("SKIPPED a_failed_sync_ends_writing_until_a_restart: no strace here");
+            return;
+        };
+        let acked = said.iter().take_while(|line| *line == "answer ok").count();
+        assert!(acked < 10, "sync {first} fails: {said:?}");
+        for line in &said[acked..10] {
+            assert_eq!(line, "answer Unavailable", "nothing is acknowledged after sync {first} failed: {said:?}");
+        }
+        assert_eq!(said.get(10), Some(&format!("read {acked}")), "reads go on: {said:?}");
+        let store = open(&folder);
+        let found = Worker::new(&store).everything("a").unwrap();
+        // The one whose sync failed may have survived.
+        assert!(found.len() == acked || found.len() == acked + 1, "{acked} acknowledged, {} there", found.len());
+    }
+}
