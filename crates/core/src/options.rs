@@ -25,8 +25,8 @@ pub struct Options {
     pub history_total_bytes: u64,
     /// History of channels that no rule matches, of `$all` and of users.
     pub history: HistoryOptions,
-    /// How long the store keeps users' messages; `None` without a store.
-    pub user_retention: Option<Retention>,
+    /// How long the store keeps channels that no rule matches, `$all` and users' messages; `None` keeps them in memory only.
+    pub retention: Option<Retention>,
     /// Settings by channel pattern; the first match wins.
     pub rules: Vec<Rule>,
     /// What no operator needs to choose.
@@ -44,7 +44,7 @@ impl Default for Options {
             outbox_bytes: limits::OUTBOX_BYTES,
             history_total_bytes: limits::HISTORY_TOTAL_BYTES,
             history: HistoryOptions::default(),
-            user_retention: None,
+            retention: None,
             rules: Vec::new(),
             bounds: Bounds::default(),
         }
@@ -143,11 +143,7 @@ impl Options {
     /// How long the store keeps a channel's messages; `None` where it does not.
     #[must_use]
     pub fn retention(&self, channel: &ChannelKey) -> Option<Retention> {
-        match &channel.audience {
-            Audience::Named(_) => self.rule(channel)?.retention,
-            Audience::User(_) => self.user_retention,
-            Audience::Everyone => None,
-        }
+        self.rule(channel).map_or(self.retention, |rule| rule.retention)
     }
 
     /// The first rule that matches a channel. `$all` and users' channels have none.

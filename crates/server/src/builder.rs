@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::auth::{Anonymous, Authenticator, Dev};
 use crate::config::Config;
 use crate::earthquakes;
-use crate::engine::{Engine, Outlets};
+use crate::engine::{Engine, Outlets, StartError};
 use crate::error::Error;
 use crate::event_bus::{self, EventBus};
 use crate::handle::{Live, RealtimeConnector};
@@ -140,7 +140,12 @@ impl Builder {
             options.rules.insert(0, earthquakes::rule(&options));
         }
         let (node, engine, Outlets { asks, lifecycle }) =
-            Engine::start(options, workers, self.echo).map_err(Error::Workers)?;
+            Engine::start(options, workers, self.echo, self.config.store_plan().as_ref()).map_err(
+                |error| match error {
+                    StartError::Workers(error) => Error::Workers(error),
+                    StartError::Store(error) => Error::Store(error),
+                },
+            )?;
         let mut app = App::new(node.clone(), self.config, authenticator.clone(), dev, event_bus.clone());
         app.playground = playground;
         let app = Arc::new(app);

@@ -62,7 +62,8 @@ pub(crate) fn rule(options: &Options) -> Rule {
     let name = ChannelName::parse(CONTROL).expect("it is a name");
     let configured = options.rule(&ChannelKey::named(AppId::default(), name));
     let history = configured.map_or(options.history, |rule| rule.history);
-    Rule { pattern: Pattern::parse(CONTROL).expect("a name is a pattern"), history, message_events: true }
+    let pattern = Pattern::parse(CONTROL).expect("a name is a pattern");
+    Rule { pattern, history, message_events: true, retention: None, latest_per_key: false }
 }
 
 /// Starts the replay, once per connector. It ends with the connector's shutdown.
@@ -219,6 +220,7 @@ mod tests {
                 data: data.into(),
                 key: None,
                 meta: None,
+                ttl: None,
                 exclude: Box::default(),
             };
             asked(&Lifecycle::MessagePublished { record: Arc::new(record) })

@@ -11,6 +11,7 @@ use realtime_connector_core::rejection::Rejection;
 
 use crate::config::ConfigError;
 use crate::event_bus::{PublishError, SubscribeError};
+use crate::store::OpenStoreError;
 
 /// Why a connector cannot be created or cannot serve, or what one of its parts refused.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,9 @@ pub enum Error {
     /// The system refused a thread or a poll.
     #[error("failed to start the workers: {0}")]
     Workers(#[source] io::Error),
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] OpenStoreError),
     /// A router was asked for, and nobody has said who may use it: the host application may listen anywhere.
     #[error(
         "a router needs to know who may come in: give the builder an `authenticator`, configure `auth`, \

@@ -43,6 +43,7 @@ mod inert;
 mod message;
 mod metrics;
 mod runtime;
+pub mod store;
 mod transport;
 
 pub use builder::{Builder, EchoLimits};

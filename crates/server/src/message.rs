@@ -1,9 +1,11 @@
 //! What an application sends, and to whom.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use realtime_connector_core::command::{Publish, Target as CoreTarget};
 use realtime_connector_core::id::{ChannelName, EventType, MessageId, MessageKey, UserId};
-use realtime_connector_core::limits::{EXCLUDE_MAX, META_BYTES_MAX};
+use realtime_connector_core::limits::{EXCLUDE_MAX, META_BYTES_MAX, TTL_MAX};
 use realtime_connector_wire::json::{DEPTH_MAX, is_deep};
 use serde::Serialize;
 
@@ -38,7 +40,8 @@ pub struct Message {
     meta: Option<Json>,
     ephemeral: bool,
     exclude: Vec<ConnectionId>,
-    ack: Ack,
+    ack: Option<Ack>,
+    ttl: Option<Duration>,
 }
 
 /// A value as JSON text, or why it has none: told when the message is sent, so that building one never fails.
@@ -58,7 +61,8 @@ impl Message {
             meta: None,
             ephemeral: false,
             exclude: Vec::new(),
-            ack: Ack::Node,
+            ack: None,
+            ttl: None,
         }
     }
 
@@ -88,9 +92,14 @@ impl Message {
         Self { exclude: connections.into_iter().collect(), ..self }
     }
 
-    /// When the publish is answered.
+    /// When the publish is answered. Without it: when the message is stored where its channel is persisted, else when it is ordered.
     pub fn ack(self, ack: Ack) -> Self {
-        Self { ack, ..self }
+        Self { ack: Some(ack), ..self }
+    }
+
+    /// For how long it is worth replaying, a millisecond to a year: whoever comes later is told that it was skipped.
+    pub fn ttl(self, ttl: Duration) -> Self {
+        Self { ttl: Some(ttl), ..self }
     }
 
     /// Checks the message as the HTTP API would.
@@ -115,12 +124,18 @@ impl Message {
             ephemeral: self.ephemeral || always_ephemeral,
             exclude: self.exclude.into_iter().map(ConnectionId::into_core).collect(),
             ack: self.ack,
+            ttl: self.ttl.map(time_to_live).transpose()?,
         })
     }
 }
 
 fn json(value: &impl Serialize) -> Json {
     serde_json::to_vec(value).map(Bytes::from).map_err(|error| error.to_string())
+}
+
+fn time_to_live(ttl: Duration) -> Result<Duration, Rejection> {
+    let fits = (Duration::from_millis(1)..=TTL_MAX).contains(&ttl);
+    fits.then_some(ttl).ok_or_else(|| Rejection::field("ttlMs", "must be a millisecond to a year"))
 }
 
 /// The text of a metadata object.
@@ -247,7 +262,7 @@ mod tests {
         assert_eq!(publish.key.as_ref().map(MessageKey::as_str), Some("k"));
         assert_eq!(publish.meta.as_deref(), Some(&b"{\"from\":\"web\"}"[..]));
         assert!(publish.ephemeral);
-        assert_eq!(publish.ack, Ack::None);
+        assert_eq!(publish.ack, Some(Ack::None));
         assert_eq!(publish.target, CoreTarget::Channel(ChannelName::parse("orders").expect("a name")));
     }
 

@@ -278,7 +278,8 @@ impl Worker {
         if let Some(HomeState::Ready(home)) = self.homes.remove(key) {
             self.home_index.remove(&home.channel);
             self.blocks.forget(key);
-            self.peers.outputs.push_back(Output::ForgetLog { channel: home.channel });
+            let persisted = home.ring.is_persisted();
+            self.peers.outputs.push_back(Output::ForgetLog { channel: home.channel, persisted });
         }
     }
 

@@ -112,8 +112,9 @@ impl Worker {
         }
         let ticket = self.next_location;
         self.next_location += 1;
+        let channel = ask.channel.clone();
         self.locating.insert(ticket, ask);
-        self.peers.outputs.push_back(Output::LocateInLog { home: key, ticket, at: place });
+        self.peers.outputs.push_back(Output::LocateInLog { home: key, channel, ticket, at: place });
     }
 
     /// The log has looked for a message.
@@ -192,7 +193,10 @@ impl Worker {
                     reading.take(Page::of_block(block, missing, from, bounds));
                 }
                 Wanted::Here(_, Reader::Pull(_)) | Wanted::Waits => return,
-                Wanted::Ask { from } => return self.peers.outputs.push_back(Output::ReadLog { home: key, from }),
+                Wanted::Ask { from } => {
+                    let channel = home.channel.clone();
+                    return self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from });
+                }
             }
         }
         let epoch = ready(&mut self.homes, reading.home).map(|home| home.ring.epoch().clone());

@@ -144,7 +144,10 @@ impl Worker {
                 self.answer_pull(pull, page);
             }
             Wanted::Here(_, Reader::History(_)) | Wanted::Waits => {}
-            Wanted::Ask { from } => self.peers.outputs.push_back(Output::ReadLog { home: key, from }),
+            Wanted::Ask { from } => {
+                let channel = home.channel.clone();
+                self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from });
+            }
         }
     }
 

@@ -44,7 +44,7 @@ use frames::FrameCache;
 pub use history::HistoryResult;
 use history::Reader;
 pub use input::{Input, LogFailure, NotAppended, Opened};
-pub use output::{DisconnectReason, Lifecycle, Output};
+pub use output::{DisconnectReason, Lifecycle, Output, Persist};
 pub use peers::PeerMessage;
 pub(crate) use peers::Peers;
 use peers::{Attach, AttachFor, HistoryAsk, Peer, Pull};

@@ -41,16 +41,16 @@ pub enum Output {
         ticket: u64,
         /// All but epoch and offset.
         record: Box<Record>,
-        /// Its publisher, if the same id of the same publisher is the same message. Only asked of a log that outlives the process.
-        publisher: Option<Publisher>,
-        /// It takes the place of older records with the same key.
-        replaces: bool,
+        /// What the store has to know; `None` is for the memory log.
+        persist: Option<Persist>,
     },
     /// Read a block of a persisted channel: at most [`crate::limits::BLOCK_RECORDS`] and [`crate::limits::BLOCK_BYTES`], but one
     /// record if there is any. Answered by `Input::LogRead`.
     ReadLog {
         /// Who asks.
         home: SlotKey,
+        /// Of which channel.
+        channel: ChannelKey,
         /// The first offset wanted.
         from: Offset,
     },
@@ -58,6 +58,8 @@ pub enum Output {
     LocateInLog {
         /// Who asks.
         home: SlotKey,
+        /// In which channel.
+        channel: ChannelKey,
         /// To find the question again.
         ticket: u64,
         /// What to look for.
@@ -67,6 +69,8 @@ pub enum Output {
     ForgetLog {
         /// Which channel.
         channel: ChannelKey,
+        /// Whether it is one of the store.
+        persisted: bool,
     },
     /// Verify a token. Answered by `Input::Identified`.
     Ask {
@@ -103,6 +107,15 @@ pub enum Output {
     },
     /// Something the application may want to know.
     Lifecycle(Lifecycle),
+}
+
+/// How a record is appended to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Persist {
+    /// Its publisher, if the same id of the same publisher is the same message.
+    pub publisher: Option<Publisher>,
+    /// It takes the place of older records with the same key.
+    pub replaces: bool,
 }
 
 /// What happened to connections and channels, for the application.

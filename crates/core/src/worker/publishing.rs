@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Worker;
 use super::channel::ready;
 use super::input::{LogFailure, NotAppended};
-use super::output::{Lifecycle, Output};
+use super::output::{Lifecycle, Output, Persist};
 use super::peers::{Peer, PublishedFor};
 use crate::command::{Ack, Publish, Target};
 use crate::event::{Event, Outcome, Published};
@@ -118,7 +118,10 @@ impl Worker {
         }
         // Whoever does not wait for the disk is answered when the id is known to be new.
         let early = persisted && draft.ack == Some(Ack::Node);
-        let publisher = (persisted && draft.idempotent).then(|| draft.publisher.clone());
+        let persist = persisted.then(|| Persist {
+            publisher: draft.idempotent.then(|| draft.publisher.clone()),
+            replaces: home.skipped == GapReason::Replaced && draft.record.key.is_some(),
+        });
         match home.desk.admit(now, draft) {
             Admission::Append { ticket, record } => {
                 self.figures.published += 1;
@@ -129,8 +132,7 @@ impl Worker {
                     connections: home.connections(),
                 };
                 let origin = if early { home.desk.take_origin(ticket) } else { None };
-                let replaces = home.skipped == GapReason::Replaced && record.key.is_some();
-                self.peers.outputs.push_back(Output::Append { home: key, ticket, record, publisher, replaces });
+                self.peers.outputs.push_back(Output::Append { home: key, ticket, record, persist });
                 if let Some(origin) = origin {
                     self.settle(origin, Ok(published));
                 }

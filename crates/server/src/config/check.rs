@@ -65,6 +65,7 @@ fn check_value(kind: Kind, value: &Value) -> Result<(), String> {
             within(elements.len() as u64, number(min), number(max))
                 && elements.iter().all(|element| matches!(&element.value, Value::Text(text) if value::is_origin(text)))
         }
+        (Kind::Folder, Value::Text(text)) => (1..=4_096).contains(&text.len()) && !text.contains('\0'),
         (Kind::CookieName, Value::Text(text)) => value::is_cookie_name(text),
         // What a pattern or a secret must be is more than a type; see `contradictions`.
         (Kind::Pattern | Kind::Secret, Value::Text(_)) => true,

@@ -114,6 +114,9 @@ pub enum Contradiction {
         /// Its pattern.
         pattern: String,
     },
+    /// Nothing can be stored.
+    #[error("there is no store to keep these messages; set `store.path` to a folder for it")]
+    PersistWithoutStore,
     /// An API key can be guessed.
     #[error(
         "an API key needs at least {API_KEY_CHARS_MIN} characters that nobody can guess, and this one {reason}; \
@@ -268,6 +271,9 @@ fn find_in_sizes(config: &Config, found: &mut Found) {
 
 fn find_in_rules(config: &Config, found: &mut Found) {
     for (index, rule) in config.rules.iter().enumerate() {
+        if rule.persist == Some(true) && config.store.path.is_none() {
+            found.add(format!("rules[{index}].persist"), Contradiction::PersistWithoutStore);
+        }
         let (path, pattern) = (format!("rules[{index}].pattern"), &rule.pattern);
         if let Err(error) = Pattern::parse(pattern) {
             let (pattern, reason) = (pattern.clone(), error.to_string());

@@ -299,6 +299,7 @@ fn value_from_text(kind: Kind, path: &str, text: &str, origin: &Origin) -> Resul
         Kind::Section | Kind::SectionList(..) => plain(),
         Kind::Address
         | Kind::Path
+        | Kind::Folder
         | Kind::CookieName
         | Kind::Pattern
         | Kind::Secret

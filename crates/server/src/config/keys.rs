@@ -40,6 +40,8 @@ pub enum Kind {
     Address,
     /// A path of the server.
     Path,
+    /// A folder of this machine.
+    Folder,
     /// A list of origins.
     Origins(&'static str, &'static str),
     /// The name of a cookie.
@@ -75,6 +77,7 @@ impl Kind {
             | Self::Duration(..)
             | Self::Address
             | Self::Path
+            | Self::Folder
             | Self::Origins(..)
             | Self::CookieName
             | Self::Pattern
@@ -100,6 +103,7 @@ impl Kind {
             Self::Duration(min, max) => format!("a duration from {min} to {max}, in milliseconds or as in \"30s\""),
             Self::Address => "an IP address and a port, as in \"127.0.0.1:8080\" or \"[::]:8080\"".to_owned(),
             Self::Path => "a path such as \"/ws\"".to_owned(),
+            Self::Folder => "the path of a folder such as \"data\"".to_owned(),
             Self::Origins(min, max) => {
                 format!("a list of {min} to {max} origins such as \"https://example.com\" (no path, no '/' at the end)")
             }

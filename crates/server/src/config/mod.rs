@@ -30,16 +30,19 @@ pub use keys::{Key, Kind, children, find, keys, nearest, without_indices};
 
 pub use sections::{
     ApiKey, Auth, Cors, History, Limits, Log, LogFormat, LogLevel, Provider, Providers, Rule, RuleHistory, RuleRing,
-    Secret, Shutdown, SseProvider, WebSocketProvider,
+    Secret, Shutdown, SseProvider, Store, WebSocketProvider,
 };
 
 use keys::section;
+use realtime_connector_core::options::Retention;
+
+use crate::store::StorePlan;
 
 /// The port where nothing says otherwise: the usual second port of the web, and free for any user to bind.
 const PORT: u16 = 8080;
 
 /// All keys, in the order in which they are documented.
-static SECTIONS: [&[Key]; 13] = [
+static SECTIONS: [&[Key]; 14] = [
     Config::KEYS,
     Providers::KEYS,
     SseProvider::KEYS,
@@ -49,6 +52,7 @@ static SECTIONS: [&[Key]; 13] = [
     Cors::KEYS,
     Limits::KEYS,
     History::KEYS,
+    Store::KEYS,
     Rule::KEYS,
     RuleRing::KEYS,
     Shutdown::KEYS,
@@ -90,6 +94,9 @@ section! {
 
         /// How much of each channel is kept in memory, for those who come back or are slow.
         pub history: History = History::default(), "history" is Section;
+
+        /// Messages that outlive the process.
+        pub store: Store = Store::default(), "store" is Section;
 
         /// Settings for the channels that match a pattern. The first rule that matches a channel counts, alone.
         pub rules: Vec<Rule> = Vec::new(), "rules" is SectionList("0" to "1000");
@@ -167,6 +174,21 @@ impl Config {
     #[must_use]
     pub fn not_ready(&self) -> Duration {
         if self.dev_mode() { Duration::ZERO } else { self.shutdown.not_ready }
+    }
+}
+
+impl Config {
+    /// Where the store is and how it is opened; `None` keeps everything in memory.
+    pub(crate) fn store_plan(&self) -> Option<StorePlan> {
+        let folder = self.store.path.as_ref()?.into();
+        Some(StorePlan { folder, accept_loss: self.store.accept_loss })
+    }
+
+    /// How long the store keeps channels: those of a rule, or all others.
+    pub(crate) fn retention(&self, rule: Option<&Rule>) -> Option<Retention> {
+        let Store { messages, bytes, age, persist, .. } = self.store;
+        let persists = rule.and_then(|rule| rule.persist).unwrap_or(persist) && self.store.path.is_some();
+        persists.then_some(Retention { records: messages, bytes, age })
     }
 }
 

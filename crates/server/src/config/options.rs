@@ -11,7 +11,8 @@ impl Config {
         let rules = self.rules.iter().filter_map(|rule| {
             let history = rule.history_within(&self.history).map_or(HistoryOptions::OFF, |it| ring(&it));
             let pattern = Pattern::parse(&rule.pattern).ok()?;
-            Some(CoreRule { pattern, history, message_events: rule.events })
+            let (retention, latest_per_key) = (self.retention(Some(rule)), rule.latest_per_key);
+            Some(CoreRule { pattern, history, retention, latest_per_key, message_events: rule.events })
         });
         Options {
             websocket_heartbeat: self.providers.websocket.heartbeat_interval,
@@ -22,6 +23,7 @@ impl Config {
             outbox_bytes: self.limits.outbox_bytes,
             history_total_bytes: self.history.total_bytes / workers as u64,
             history: ring(&self.history),
+            retention: self.retention(None),
             rules: rules.collect(),
             ..Options::default()
         }

@@ -145,6 +145,37 @@ section! {
 }
 
 section! {
+    /// The store: messages that outlive the process, in one folder of this machine. No service is needed.
+    pub struct Store at "store." {
+        /// The folder; it is made if it is not there. Without one everything is kept in memory only.
+        ///
+        /// It belongs to one running server. Copy all of it, and only while the server is stopped.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub path: Option<String> = None, "path" is Folder as in "\"data\"";
+
+        /// Whether messages are stored unless a rule says otherwise: those of channels, to everyone and to users.
+        ///
+        /// A stored message reaches nobody before it is safe on the disk, which costs its publisher a few milliseconds.
+        pub persist: bool = true, "persist" is Bool;
+
+        /// Messages kept per channel. Whichever bound is reached first counts.
+        pub messages: u64 = 100_000, "messages" is Integer("1" to "1000000000");
+
+        /// Bytes kept per channel.
+        #[serde(with = "value::size")]
+        pub bytes: u64 = 64 * 1024 * 1024, "bytes" is Size("64KiB" to "1024GiB");
+
+        /// How long a message is kept.
+        #[serde(with = "value::duration")]
+        pub age: Duration = Duration::from_secs(7 * 24 * 3_600), "age" is Duration("1s" to "3650d");
+
+        /// Opens a store that has lost messages it had acknowledged, which is refused otherwise. All its channels
+        /// begin a new epoch then, so that every reader learns of it.
+        pub accept_loss: bool = false, "acceptLoss" is Bool;
+    }
+}
+
+section! {
     /// Settings for the channels that match a pattern.
     pub struct Rule at "rules[]." {
         /// Which channels: segments split at `:`, `*` for one whole segment, `**` at the end for one or more.
@@ -152,6 +183,13 @@ section! {
 
         /// Whether each message of these channels becomes a `message.published` event for the application.
         pub events: bool = false, "events" is Bool;
+
+        /// Whether their messages are stored; as `store.persist` says if this is not there.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub persist: Option<bool> = None, "persist" is Bool as in "true";
+
+        /// Whether a message takes the place of older ones with the same `key`, as far as history and recovery go.
+        pub latest_per_key: bool = false, "latestPerKey" is Bool;
 
         /// What these channels keep, where it differs from the top-level `history`; `false` keeps nothing.
         #[serde(skip_serializing_if = "RuleHistory::is_default")]

@@ -7,7 +7,6 @@ use realtime_connector_core::id::{ConnectionId, ConnectionKey};
 use realtime_connector_core::publish::Origin;
 use realtime_connector_core::rejection::{Close, Lost, Rejection, RejectionKind};
 use realtime_connector_core::worker::{Input, Opened, Output};
-use realtime_connector_store::{Completion, Log};
 use realtime_connector_wire::json;
 use realtime_connector_wire::websocket;
 
@@ -20,19 +19,13 @@ use super::{AskRequest, lifecycle};
 const LINGER: Duration = Duration::from_secs(5);
 
 impl WorkerLoop {
-    /// Carries out core's outputs until there are none. The log answers in the same turn.
+    /// Carries out core's outputs until there are none. The memory log answers in the same turn, the store when it is done.
     pub(super) fn carry_out(&mut self) {
         loop {
             while let Some(output) = self.core.poll_output() {
                 self.carry(output);
             }
-            let Some(completion) = self.log.poll() else { return };
-            let input = match completion {
-                Completion::Opened { home, epoch, head } => Input::LogOpened { home, epoch, head },
-                Completion::Committed { home, ticket, record } => {
-                    Input::Committed { home, ticket: Some(ticket), record }
-                }
-            };
+            let Some(input) = self.logs.poll() else { return };
             self.core.handle(self.clock.now(), input);
         }
     }
@@ -40,9 +33,11 @@ impl WorkerLoop {
     fn carry(&mut self, output: Output) {
         match output {
             Output::Peer { to, message } => self.outgoing[usize::from(to.0)].push_back(message),
-            Output::OpenLog { home, channel } => self.log.open(home, &channel),
-            Output::Append { home, ticket, record } => self.log.append(home, ticket, record),
-            Output::ForgetLog { channel } => self.log.forget(&channel),
+            Output::OpenLog { home, channel, retention } => self.logs.open(home, &channel, retention),
+            Output::Append { home, ticket, record, persist } => self.logs.append(home, ticket, record, persist),
+            Output::ReadLog { home, channel, from } => self.logs.read(home, &channel, from),
+            Output::LocateInLog { home, channel, ticket, at } => self.logs.locate(home, &channel, ticket, at),
+            Output::ForgetLog { channel, persisted } => self.logs.forget(&channel, persisted),
             Output::Ask { connection, token } => self.ask(connection, token),
             Output::Close { connection, close } => {
                 let code = json::close_code(close).number();

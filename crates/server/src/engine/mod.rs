@@ -6,6 +6,7 @@ mod delivery;
 mod echo;
 mod effects;
 mod front;
+mod logs;
 mod queue;
 mod reading;
 mod stopped;
@@ -32,10 +33,13 @@ use tokio::sync::mpsc;
 
 use crate::auth::seal::Keys;
 use crate::builder::EchoLimits;
+use crate::store::{OpenStoreError, StorePlan};
 pub(crate) use clock::Clock;
 pub(crate) use front::{Adoption, FrontDoor, Place, Stream};
 use front::{ClosesDoor, FrontMessage, Reply};
+use logs::Logs;
 use queue::{Doorbell, PeerQueue};
+use realtime_connector_store::sqlite::Sqlite;
 use stopped::Stopped;
 
 /// The token of a worker's doorbell; connections use their slot.
@@ -83,22 +87,38 @@ pub(crate) struct Outlets {
     pub(crate) lifecycle: mpsc::Receiver<Lifecycle>,
 }
 
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The system refused a poll or a thread.
+    #[error(transparent)]
+    Workers(#[from] io::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] OpenStoreError),
+}
+
 /// The running worker threads.
 #[derive(Debug)]
 pub(crate) struct Engine {
     threads: Vec<JoinHandle<()>>,
+    /// Outlives the workers, which write to it up to their last turn.
+    store: Option<Sqlite>,
 }
 
 impl Engine {
     /// Starts the workers of a node.
     ///
     /// # Errors
-    /// When the system refuses a poll or a thread.
+    /// When the system refuses a poll or a thread, or the store does not open.
     pub(crate) fn start(
         options: Options,
         workers: usize,
         echo: Option<EchoLimits>,
-    ) -> io::Result<(Arc<Node>, Self, Outlets)> {
+        store: Option<&StorePlan>,
+    ) -> Result<(Arc<Node>, Self, Outlets), StartError> {
+        let origin = Instant::now();
+        let store = store.map(|plan| plan.open(origin)).transpose()?;
         let polls = (0..workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
         let doorbells = polls
             .iter()
@@ -125,13 +145,16 @@ impl Engine {
             lifecycle_dropped: AtomicU64::new(0),
             next_worker: AtomicUsize::new(0),
         });
-        let origin = Instant::now();
         let threads = polls
             .into_iter()
             .enumerate()
-            .map(|(index, poll)| spawn(node.clone(), index, poll, origin))
+            .map(|(index, poll)| {
+                let bell = node.doorbells[index].clone();
+                let logs = Logs::new(node.epoch.clone(), store.as_ref(), Arc::new(move || bell.ring()));
+                spawn(node.clone(), index, poll, origin, logs)
+            })
             .collect::<io::Result<_>>()?;
-        Ok((node, Self { threads }, Outlets { asks: asked, lifecycle: lived }))
+        Ok((node, Self { threads, store }, Outlets { asks: asked, lifecycle: lived }))
     }
 
     /// Waits for the workers, which have been told to stop.
@@ -141,10 +164,12 @@ impl Engine {
                 tracing::error!("a worker thread has panicked");
             }
         }
+        // Answers what is queued and closes the file.
+        drop(self.store);
     }
 }
 
-fn spawn(node: Arc<Node>, index: usize, poll: Poll, origin: Instant) -> io::Result<JoinHandle<()>> {
+fn spawn(node: Arc<Node>, index: usize, poll: Poll, origin: Instant, logs: Logs) -> io::Result<JoinHandle<()>> {
     let setup = Setup {
         id: WorkerId(u8::try_from(index).expect("at most 256 workers")),
         workers: node.doors.len(),
@@ -158,7 +183,7 @@ fn spawn(node: Arc<Node>, index: usize, poll: Poll, origin: Instant) -> io::Resu
         let _closes = closes;
         let clock = Clock::new(origin);
         let core = Worker::new(setup, clock.now());
-        if let Err(error) = worker::WorkerLoop::new(node, index, poll, core, clock).run() {
+        if let Err(error) = worker::WorkerLoop::new(node, index, poll, core, clock, logs).run() {
             tracing::error!(%error, index, "failed to poll; the worker stops");
         }
     })

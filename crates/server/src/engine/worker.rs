@@ -14,13 +14,13 @@ use realtime_connector_core::id::{ConnectionId, ConnectionKey, WorkerId};
 use realtime_connector_core::limits;
 use realtime_connector_core::rejection::Lost;
 use realtime_connector_core::worker::{Input, PeerMessage, Worker};
-use realtime_connector_store::MemoryLog;
 use realtime_connector_wire::json::DecodeLimits;
 
 use super::clock::Clock;
 use super::connection::Stage;
 use super::delivery::{Delivery, Flushed};
 use super::front::{FrontDoor, FrontMessage, Waiting};
+use super::logs::Logs;
 use super::queue::{Doorbell, PeerQueue};
 use super::table::Table;
 use super::{Node, WAKE};
@@ -47,7 +47,7 @@ pub(super) struct WorkerLoop {
     pub(super) door: Arc<FrontDoor>,
     doorbell: Arc<Doorbell>,
     pub(super) table: Table,
-    pub(super) log: MemoryLog,
+    pub(super) logs: Logs,
     pub(super) delivery: Delivery,
     pub(super) decode_limits: DecodeLimits,
     pub(super) scratch: Vec<u8>,
@@ -67,7 +67,7 @@ pub(super) struct WorkerLoop {
 }
 
 impl WorkerLoop {
-    pub(super) fn new(node: Arc<Node>, index: usize, poll: Poll, core: Worker, clock: Clock) -> Self {
+    pub(super) fn new(node: Arc<Node>, index: usize, poll: Poll, core: Worker, clock: Clock, logs: Logs) -> Self {
         let workers = node.doors.len();
         let worker = WorkerId(u8::try_from(index).expect("at most 256 workers"));
         let id = ConnectionId { node: node.id, worker, key: ConnectionKey { slot: 0, generation: 0 } };
@@ -79,7 +79,7 @@ impl WorkerLoop {
             door: node.doors[index].clone(),
             doorbell: node.doorbells[index].clone(),
             table: Table::default(),
-            log: MemoryLog::new(node.epoch.clone()),
+            logs,
             delivery: Delivery::new(node.keys.clone(), worker.0),
             decode_limits: DecodeLimits { message_bytes: node.options.message_bytes as usize },
             scratch: vec![0; SCRATCH_BYTES],
@@ -124,6 +124,7 @@ impl WorkerLoop {
             || self.has_readable()
             || !self.door.is_empty()
             || !self.front.is_empty()
+            || self.logs.is_ready()
             || self.incoming.iter().any(|messages| !messages.is_empty())
             || self.node.queues.iter().any(|queues| !queues[mine].is_empty());
         if busy {

@@ -236,6 +236,7 @@ mod tests {
             data: Bytes::from_static(b"{\"n\":1}"),
             key: None,
             meta: Some(Bytes::from_static(b"{\"from\":\"web\"}")),
+            ttl: None,
             exclude: Box::default(),
         };
         check(

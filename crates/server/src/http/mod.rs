@@ -9,6 +9,7 @@ pub(crate) mod cors;
 mod events;
 mod guard;
 pub(crate) mod health;
+mod history;
 mod info;
 mod key;
 mod metrics;
@@ -77,6 +78,7 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/api/connections/{connectionId}", connection)
         .route("/api/connections/{connectionId}/subscribe", post(connections::subscribe))
         .route("/api/connections/{connectionId}/unsubscribe", post(connections::unsubscribe))
+        .route("/api/history", get(history::handle))
         .route("/api/openapi.json", get(openapi::handle))
         .route("/metrics", get(metrics::handle))
         .route_layer(require_key())

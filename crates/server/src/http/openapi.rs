@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi};
 use super::params::Params;
 use super::problem::Refusal;
 use super::schemas::Problem;
-use super::{answer, broadcast, channels, connections, events, health, info, metrics};
+use super::{answer, broadcast, channels, connections, events, health, history, info, metrics};
 
 /// The document, written once.
 static DOCUMENT: LazyLock<String> =
@@ -38,6 +38,7 @@ static DOCUMENT: LazyLock<String> =
         connections::subscribe,
         connections::unsubscribe,
         events::handle,
+        history::handle,
         info::handle,
         handle,
         health::live,
@@ -47,7 +48,7 @@ static DOCUMENT: LazyLock<String> =
     components(schemas(Problem)),
     modifiers(&Key, &Errors),
     tags(
-        (name = "messages", description = "Publish"),
+        (name = "messages", description = "Publish and look back"),
         (name = "channels", description = "What is in use"),
         (name = "connections", description = "Who is connected"),
         (name = "server", description = "The server itself"),

@@ -55,6 +55,36 @@ pub(super) struct Position {
     pub(super) offset: u64,
 }
 
+/// Messages of the past.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes what the wire crate writes")]
+pub(super) struct HistoryPage {
+    /// As they were delivered, in the order that was asked for.
+    #[schema(value_type = Vec<serde_json::Value>)]
+    messages: Vec<serde_json::Value>,
+    /// The newest offset this page covers: a subscription `since` here goes on without a hole.
+    position: Position,
+    /// The `cursor` of the next page; absent at the end.
+    next: Option<String>,
+    /// What is not there any more.
+    gap: Option<Gap>,
+}
+
+/// Offsets for which there is no message.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes what the wire crate writes")]
+pub(super) struct Gap {
+    channel: String,
+    /// First offset; absent where the epoch changed.
+    from: Option<u64>,
+    /// Last offset.
+    to: Option<u64>,
+    #[schema(examples("window"))]
+    reason: String,
+    /// Whether it is loss, as opposed to a deliberate skip.
+    lost: bool,
+}
+
 /// Nothing to tell: `{}`.
 #[derive(Debug, ToSchema)]
 pub(super) struct Empty {}
@@ -88,7 +118,10 @@ pub(super) struct Message {
     /// At most 2 KiB, for the receivers.
     #[schema(value_type = Option<Object>)]
     meta: Option<serde_json::Value>,
-    /// When the answer comes: at once, or when the message is in the channel's log.
+    /// For how long it is worth replaying, in milliseconds.
+    #[schema(minimum = 1)]
+    ttl_ms: Option<u64>,
+    /// When the answer comes: at once, when its home has taken it, or when it is safe on disk (where the channel is persisted; the default there).
     ack: Option<Ack>,
 }
 
@@ -99,6 +132,7 @@ pub(super) struct Message {
 pub(super) enum Ack {
     None,
     Node,
+    Stored,
 }
 
 /// Several messages; each is accepted or refused for itself.

@@ -125,6 +125,7 @@ async fn posted_connect(app: &App, parts: &Parts, request_body: Body) -> Result<
             | Command::Subscribe(_)
             | Command::Unsubscribe { .. }
             | Command::Publish(_)
+            | Command::History(_)
             | Command::Meta { .. }
             | Command::Close => Err(Rejection::field("op", "must be 'connect' here").into()),
         },

@@ -186,6 +186,12 @@ impl Sqlite {
     }
 }
 
+impl std::fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sqlite(…)")
+    }
+}
+
 impl Drop for Sqlite {
     fn drop(&mut self) {
         self.shared.writes.close();

@@ -63,6 +63,11 @@ impl<C> Port<C> {
         self.outstanding += 1;
     }
 
+    /// Whether an answer waits to be polled.
+    fn is_ready(&self) -> bool {
+        !self.arrived.is_empty() || (self.outstanding > 0 && !self.mail.is_empty())
+    }
+
     fn poll(&mut self) -> Option<C> {
         if self.arrived.is_empty() && self.outstanding > 0 {
             self.mail.empty_into(&mut self.arrived);
@@ -82,6 +87,12 @@ pub struct SqliteState(Port<StateCompletion>);
 impl SqliteLog {
     pub(super) fn new(shared: Arc<Shared>, wake: Wake) -> Self {
         Self(Port::new(shared, wake))
+    }
+
+    /// Whether an answer waits to be polled: whoever is about to sleep looks once more.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.is_ready()
     }
 
     fn failed(home: SlotKey, ticket: Option<u64>) -> impl FnOnce(LogError) -> Completion {

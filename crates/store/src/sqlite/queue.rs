@@ -116,6 +116,10 @@ impl<C> Mailbox<C> {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.letters).is_empty()
+    }
+
     /// Moves everything that is there.
     pub(super) fn empty_into(&self, letters: &mut VecDeque<C>) {
         let mut waiting = lock(&self.letters);

@@ -203,9 +203,8 @@ impl Node {
                 let input = self.open_log(home, &channel, retention);
                 self.completions[worker].push_back(input);
             }
-            Output::Append { home, ticket, record, .. } => {
-                let persisted = self.plan.options.retention(&record.channel).is_some();
-                let input = if persisted && self.log_fails() {
+            Output::Append { home, ticket, record, persist } => {
+                let input = if persist.is_some() && self.log_fails() {
                     let outcome = NotAppended::Failed(LogFailure::Busy);
                     Input::NotAppended { home, ticket, outcome }
                 } else {
@@ -213,21 +212,15 @@ impl Node {
                 };
                 self.completions[worker].push_back(input);
             }
-            Output::ReadLog { home, from } => {
-                let result =
-                    if self.log_fails() { Err(LogFailure::Busy) } else { Ok(self.read_log(worker, home, from)) };
+            Output::ReadLog { home, channel, from } => {
+                let result = if self.log_fails() { Err(LogFailure::Busy) } else { Ok(self.read_log(&channel, from)) };
                 self.completions[worker].push_back(Input::LogRead { home, from, result });
             }
-            Output::LocateInLog { home, ticket, at } => {
-                let found = self.workers[worker].home_mut(home).map(|home| home.channel.clone());
-                let result = match found {
-                    _ if self.log_fails() => Err(LogFailure::Busy),
-                    Some(channel) => Ok(self.log.locate(&channel, &at)),
-                    None => Ok(None),
-                };
+            Output::LocateInLog { home, channel, ticket, at } => {
+                let result = if self.log_fails() { Err(LogFailure::Busy) } else { Ok(self.log.locate(&channel, &at)) };
                 self.completions[worker].push_back(Input::Located { home, ticket, result });
             }
-            Output::ForgetLog { channel } => self.log.forget(&channel),
+            Output::ForgetLog { channel, .. } => self.log.forget(&channel),
             Output::Ask { connection, token } => {
                 let identity = identify(&token)
                     .map(Box::new)
@@ -274,12 +267,11 @@ impl Node {
         Input::LogOpened { home, epoch, head: self.log.open_persisted(channel), floor: 0 }
     }
 
-    fn read_log(&mut self, worker: usize, home: SlotKey, from: Offset) -> Block {
-        let channel = self.workers[worker].home_mut(home).expect("a home that reads is there").channel.clone();
-        let latest = self.plan.options.rule(&channel).is_some_and(|rule| rule.latest_per_key);
+    fn read_log(&mut self, channel: &ChannelKey, from: Offset) -> Block {
+        let latest = self.plan.options.rule(channel).is_some_and(|rule| rule.latest_per_key);
         let most = limits::BLOCK_RECORDS as usize;
         let max = if self.plan.steady { most } else { 1 + self.rng.below(20) };
-        self.log.read(&channel, from, latest, max)
+        self.log.read(channel, from, latest, max)
     }
 
     /// A message goes into a queue, whose bounds hold.

@@ -62,7 +62,7 @@ fn plan(rng: &mut Rng) -> Plan {
             walk_steps: 1,
         },
         rules: rules(rng),
-        user_retention: rng.percent(30).then(Retention::default),
+        retention: rng.percent(30).then(Retention::default),
         ..Options::default()
     };
     let log_failures = if rng.percent(30) { 20 } else { 0 };

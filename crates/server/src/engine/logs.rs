@@ -1,0 +1,118 @@
+//! The logs of one worker: memory for most channels, the store for persisted ones, and one face for both.
+
+use realtime_connector_core::history::{At, Block};
+use realtime_connector_core::id::{ChannelKey, SlotKey};
+use realtime_connector_core::limits::{BLOCK_BYTES, BLOCK_RECORDS};
+use realtime_connector_core::options::Retention;
+use realtime_connector_core::position::{Epoch, Offset};
+use realtime_connector_core::record::Record;
+use realtime_connector_core::worker::{Input, LogFailure, NotAppended, Persist};
+use realtime_connector_store::sqlite::{Sqlite, SqliteLog, Wake};
+use realtime_connector_store::{Append, Completion, Locate, Log, LogError, MemoryLog, Read};
+
+/// The store's answers bear the number of their question only, so each kind of question has numbers of its own.
+const READ: u64 = 1 << 62;
+const LOCATE: u64 = 1 << 61;
+
+/// Both logs of a worker.
+pub(super) struct Logs {
+    memory: MemoryLog,
+    durable: Option<SqliteLog>,
+}
+
+impl Logs {
+    /// A memory log of this life, and the store's if there is one. `wake` is rung when the store has answered.
+    pub(super) fn new(epoch: Epoch, store: Option<&Sqlite>, wake: Wake) -> Self {
+        Self { memory: MemoryLog::new(epoch), durable: store.map(|store| store.log(wake)) }
+    }
+
+    pub(super) fn open(&mut self, home: SlotKey, channel: &ChannelKey, retention: Option<Retention>) {
+        match retention {
+            Some(retention) => self.durable().open(home, channel, retention),
+            None => self.memory.open(home, channel, Retention::default()),
+        }
+    }
+
+    pub(super) fn append(&mut self, home: SlotKey, ticket: u64, record: Box<Record>, persist: Option<Persist>) {
+        match persist {
+            Some(Persist { publisher, replaces }) => {
+                self.durable().append(home, ticket, Append { record, idempotent: publisher, replaces });
+            }
+            None => self.memory.append(home, ticket, Append { record, idempotent: None, replaces: false }),
+        }
+    }
+
+    pub(super) fn read(&mut self, home: SlotKey, channel: &ChannelKey, from: Offset) {
+        let read = Read { from, records_max: BLOCK_RECORDS as usize, bytes_max: BLOCK_BYTES };
+        self.durable().read(home, READ | from, channel, read);
+    }
+
+    pub(super) fn locate(&mut self, home: SlotKey, channel: &ChannelKey, ticket: u64, at: At) {
+        let locate = match at {
+            At::Id(id) => Locate::Id(id),
+            At::Time(time) => Locate::Time(time),
+            At::Position(_) => unreachable!("core knows where a position is"),
+        };
+        self.durable().locate(home, LOCATE | ticket, channel, locate);
+    }
+
+    pub(super) fn forget(&mut self, channel: &ChannelKey, persisted: bool) {
+        if persisted {
+            self.durable().forget(channel);
+        } else {
+            self.memory.forget(channel);
+        }
+    }
+
+    /// Whether an answer waits.
+    pub(super) fn is_ready(&self) -> bool {
+        self.durable.as_ref().is_some_and(SqliteLog::is_ready)
+    }
+
+    /// The next answer, in core's words.
+    pub(super) fn poll(&mut self) -> Option<Input> {
+        self.memory.poll().or_else(|| self.durable.as_mut()?.poll()).map(answer)
+    }
+
+    fn durable(&mut self) -> &mut SqliteLog {
+        self.durable.as_mut().expect("channels are persisted only where there is a store")
+    }
+}
+
+fn answer(completion: Completion) -> Input {
+    match completion {
+        Completion::Opened { home, epoch, head, trimmed } => Input::LogOpened { home, epoch, head, floor: trimmed },
+        Completion::Committed { home, ticket, record } => Input::Committed { home, ticket: Some(ticket), record },
+        Completion::Duplicate { home, ticket, position, id } => {
+            Input::NotAppended { home, ticket, outcome: NotAppended::Duplicate { id, position } }
+        }
+        Completion::Conflict { home, ticket } => Input::NotAppended { home, ticket, outcome: NotAppended::Conflict },
+        Completion::Read { home, from, records, through, trimmed, .. } => {
+            let block = Block { records, damaged: Vec::new(), reached: through, floor: trimmed };
+            Input::LogRead { home, from, result: Ok(block) }
+        }
+        Completion::Located { home, ticket, offset } => {
+            Input::Located { home, ticket: ticket & !LOCATE, result: Ok(offset) }
+        }
+        Completion::Purged { .. } => unreachable!("nothing is purged yet"),
+        Completion::Failed { home, ticket, error } => failed(home, ticket, &error),
+    }
+}
+
+fn failed(home: SlotKey, ticket: Option<u64>, error: &LogError) -> Input {
+    let failure = match error {
+        LogError::Busy => LogFailure::Busy,
+        LogError::Full => LogFailure::Full,
+        LogError::Corrupt { .. } => LogFailure::Damaged,
+        LogError::Unavailable | LogError::TooLarge { .. } => LogFailure::Unavailable,
+    };
+    if failure != LogFailure::Busy {
+        tracing::error!(%error, "failed to use the store");
+    }
+    match ticket {
+        None => Input::LogNotOpened { home, failure },
+        Some(ticket) if ticket & READ > 0 => Input::LogRead { home, from: ticket & !READ, result: Err(failure) },
+        Some(ticket) if ticket & LOCATE > 0 => Input::Located { home, ticket: ticket & !LOCATE, result: Err(failure) },
+        Some(ticket) => Input::NotAppended { home, ticket, outcome: NotAppended::Failed(failure) },
+    }
+}
