@@ -104,7 +104,12 @@ impl Sqlite {
     /// See [`StoreError`]: each says what to do.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let (side, acked) = SideFile::open(path)?;
-        let is_there = path.try_exists().map_err(|source| io(path, "look for", source))?;
+        // SQLite deletes the log of a database that is empty, so that is looked at before SQLite does.
+        let is_there = match std::fs::metadata(path) {
+            Ok(file) => file.len() > 0,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(source) => return Err(io(path, "look for", source)),
+        };
         if !is_there && acked != Acked::Nothing && !options.accept_loss {
             return Err(missing(path, acked));
         }
@@ -140,7 +145,7 @@ impl Sqlite {
         let clock = StoreClock::resume(options.clock, meta.clock_ms, meta.wall_ms);
         let shared = Arc::new(Shared {
             writes: Queue::new(limits::WRITES, limits::WRITE_BYTES),
-            reads: Queue::new(limits::READS, usize::MAX),
+            reads: Queue::new(limits::READS, limits::READ_QUEUE_BYTES),
         });
         let mut store = Self { shared: shared.clone(), threads: Vec::new() };
         for _ in 0..limits::READERS {
@@ -161,6 +166,7 @@ impl Sqlite {
             stopped: None,
             unproven: true,
             housekeeping,
+            has_more: false,
             walk: 0,
         };
         store.spawn("store-writer", path, move || writer.run(&shared))?;

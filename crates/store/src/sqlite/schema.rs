@@ -9,12 +9,12 @@
 //! - Times called `stored`, `expires`, `touched` and `at` are store time (see [`super::clock`]); `record.time` is what the home said.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
+use crate::limits;
 
 /// "RTC1": tells our files from other databases.
 pub(super) const APPLICATION_ID: i64 = 0x5254_4331;
@@ -56,8 +56,6 @@ pub(super) const MIGRATIONS: [&str; 1] = ["
 const STATEMENTS: usize = 64;
 /// Memory for pages, in KiB: enough for the upper levels of every tree and the tails that are written.
 const CACHE_KIB: i64 = 16 * 1024;
-/// How long to wait for an operator's own SQLite that holds a lock.
-const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Opens a connection. Nothing is written or read yet.
 ///
@@ -72,7 +70,7 @@ pub(super) fn connect(path: &Path, writes: bool) -> Result<Connection, rusqlite:
     }
     let connection = Connection::open_with_flags(path, flags)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.busy_timeout(LOCK_PATIENCE)?;
+    connection.busy_timeout(limits::LOCK_PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;

@@ -3,12 +3,13 @@
 //! - A group is what waits when the one before is done. One transaction, one sync, then all its answers.
 //! - Each operation has a savepoint: one that fails is undone alone and told so.
 //! - The disk is full: the group is undone, all of it is told [`LogError::Full`], and the next group is tried like any other.
-//! - A write or sync fails in any other way: nothing is written any more, and everything is told [`LogError::Unavailable`]. A sync that
+//! - A write or sync fails in any other way, or SQLite finds the file damaged: nothing is written any more, and everything is told [`LogError::Unavailable`]. A sync that
 //!   is tried again may say yes about data that the system has already dropped, so it is not tried again. A restart moves the whole
 //!   log into the file, by writes and syncs of its own, before it acknowledges anything.
 //! - Checkpoints are made here, between groups, and by nobody else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::HashMap;
 use realtime_connector_core::id::ChannelKey;
@@ -18,7 +19,7 @@ use rusqlite::Connection;
 use super::acked::SideFile;
 use super::channel::Channel;
 use super::clock::{Instants, StoreClock};
-use super::error::Fault;
+use super::error::{Fault, in_doubt};
 use super::meta::Meta;
 use super::port::Shared;
 use super::queue::Taken;
@@ -41,6 +42,8 @@ pub(super) struct Writer {
     pub(super) unproven: bool,
     /// When the next round of housekeeping is due.
     pub(super) housekeeping: Time,
+    /// The last round had no time for everything.
+    pub(super) has_more: bool,
     /// Where it goes on among the channels.
     pub(super) walk: i64,
 }
@@ -49,7 +52,11 @@ impl Writer {
     /// Writes until the queue is closed and empty.
     pub(super) fn run(mut self, shared: &Arc<Shared>) {
         loop {
-            let patience = if self.side.is_dirty() { limits::HOUSEKEEPING } else { limits::IDLE };
+            let patience = match (self.has_more, self.side.is_dirty()) {
+                (true, _) => Duration::ZERO,
+                (false, true) => limits::HOUSEKEEPING,
+                (false, false) => limits::IDLE,
+            };
             match shared.writes.take(limits::GROUP_REQUESTS, limits::GROUP_BYTES, patience) {
                 Taken::Items(group) => self.handle_group(group),
                 Taken::Nothing => {}
@@ -109,7 +116,7 @@ impl Writer {
             self.meta.wall_ms = i64::try_from(now.now.wall.0).unwrap_or(i64::MAX);
             self.meta.save(&self.connection)?;
         }
-        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        self.connection.prepare_cached("COMMIT")?.execute([]).map_err(in_doubt)?;
         if is_changed && self.side.write(&self.meta.instance, self.meta.group.unsigned_abs()).is_err() {
             // Committed, and no longer to be proven: whoever asked is told that nobody knows.
             self.stopped = Some(LogError::Unavailable);
@@ -146,22 +153,35 @@ impl Writer {
         Ok(())
     }
 
-    /// Moves what a former process left in the log into the file, once, before anything is acknowledged.
+    /// Moves what a former process left in the log into the file, once, before anything is acknowledged. What follows in the log
+    /// counts only if all before it is on the disk, and a sync that failed may have left a hole there that the system hides.
     fn prove(&mut self) -> Result<(), Fault> {
         if self.unproven {
-            self.checkpoint("TRUNCATE")?;
+            if !self.checkpoint("TRUNCATE")? {
+                return Err(Fault::Busy);
+            }
             self.unproven = false;
         }
         Ok(())
     }
 
-    /// The log is moved into the file when it is long enough, and waited for when readers kept it from starting over.
+    /// Moves the log into the file when it is long enough.
     pub(super) fn checkpoint_if_due(&mut self) -> Result<(), Fault> {
         let (pages, moved) = self.wal_pages()?;
-        if pages >= limits::CHECKPOINT_PAGES_HARD {
-            self.checkpoint("TRUNCATE")?;
-        } else if pages - moved >= limits::CHECKPOINT_PAGES {
+        if pages - moved >= limits::CHECKPOINT_PAGES {
             self.checkpoint("PASSIVE")?;
+        }
+        Ok(())
+    }
+
+    /// Makes a log that is far too long start over: readers that come one after the other may keep it from doing so by itself. They
+    /// are waited for, but not for long: an operator's own program may read for hours.
+    pub(super) fn shorten_log(&mut self) -> Result<(), Fault> {
+        if self.wal_pages()?.0 >= limits::CHECKPOINT_PAGES_HARD {
+            self.connection.busy_timeout(limits::CHECKPOINT_PATIENCE)?;
+            let done = self.checkpoint("TRUNCATE");
+            self.connection.busy_timeout(limits::LOCK_PATIENCE)?;
+            done?;
         }
         Ok(())
     }
@@ -172,13 +192,13 @@ impl Writer {
         Ok(statement.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))?)
     }
 
-    /// Where somebody else's lock is in the way it does as much as it can; that is no fault.
-    fn checkpoint(&mut self, mode: &str) -> Result<(), Fault> {
-        // The side file goes first: what is in the file afterwards is then covered by it, also on the disk.
-        self.side.sync().map_err(|_| Fault::Stop(LogError::Unavailable))?;
+    /// Whether all of it was done; where somebody else's lock is in the way, as much as can be.
+    fn checkpoint(&self, mode: &str) -> Result<bool, Fault> {
         let sql = format!("PRAGMA wal_checkpoint({mode})");
-        match self.connection.prepare_cached(&sql)?.query_row([], |_| Ok(())).map_err(Fault::from) {
-            Ok(()) | Err(Fault::Busy) => Ok(()),
+        let blocked: Result<bool, _> = self.connection.prepare_cached(&sql)?.query_row([], |row| row.get(0));
+        match blocked.map_err(Fault::from) {
+            Ok(blocked) => Ok(!blocked),
+            Err(Fault::Busy) => Ok(false),
             Err(fault) => Err(fault),
         }
     }
@@ -188,6 +208,7 @@ impl Writer {
         if self.stopped.is_none() {
             // What does not work here is done at the next start.
             drop(self.checkpoint("TRUNCATE"));
+            drop(self.side.sync());
         }
     }
 }

@@ -72,14 +72,14 @@ fn an_accepted_loss_begins_a_new_epoch_everywhere() {
     let mut worker = Worker::new(&store);
     worker.append("a", "m1", "x");
     let (first, _) = epoch(&mut worker, "a");
-    let old = fs::read(folder.database().with_file_name("store.db-wal")).unwrap();
+    let old = ["store.db", "store.db-wal"].map(|name| fs::read(folder.0.join(name)).unwrap());
     worker.append("a", "m2", "x");
     let newest = fs::read(side(&folder.database())).unwrap();
     drop(store);
 
     let copy = Folder::in_memory();
-    fs::write(copy.database(), "").unwrap();
-    fs::write(copy.database().with_file_name("store.db-wal"), old).unwrap();
+    fs::write(copy.database(), &old[0]).unwrap();
+    fs::write(copy.0.join("store.db-wal"), &old[1]).unwrap();
     fs::write(side(&copy.database()), newest).unwrap();
     assert!(Sqlite::open(&copy.database(), Options::default()).is_err());
     let store = Sqlite::open(&copy.database(), Options { accept_loss: true, ..Options::default() }).unwrap();
@@ -87,7 +87,9 @@ fn an_accepted_loss_begins_a_new_epoch_everywhere() {
     let (second, _) = epoch(&mut worker, "a");
     assert_ne!(first, second);
     assert_eq!(epoch(&mut worker, "new").0, second);
-    worker.append("a", "m3", "x");
+    assert!(matches!(worker.append("a", "m3", "x"), Completion::Committed { record, .. } if record.offset == Some(2)));
+    let ids: Vec<_> = worker.everything("a").unwrap().into_iter().map(|(_, id, _)| id).collect();
+    assert_eq!(ids, ["m1", "m3"], "what was not lost is kept");
     drop(store);
     // The loss is accepted once: afterwards the store opens like any other, in its new life.
     let store = open(&copy);
@@ -135,4 +137,25 @@ fn handles_of_a_closed_store_refuse() {
     drop(store);
     let refused = worker.append("a", "m1", "x");
     assert!(matches!(refused, Completion::Failed { error: LogError::Unavailable, .. }), "{refused:?}");
+}
+
+#[test]
+fn nothing_is_acknowledged_on_top_of_a_log_that_was_not_moved() {
+    let folder = Folder::in_memory();
+    let store = open(&folder);
+    Worker::new(&store).append("a", "m1", "x");
+    // As a kill leaves it, with somebody who reads.
+    let copy = Folder::in_memory();
+    for name in ["store.db", "store.db-wal", "store.db.acked"] {
+        fs::copy(folder.0.join(name), copy.0.join(name)).unwrap();
+    }
+    let operator = Connection::open(copy.database()).unwrap();
+    operator.execute_batch("BEGIN; SELECT * FROM meta").unwrap();
+    let store = open(&copy);
+    let mut worker = Worker::new(&store);
+    let refused = worker.append("a", "m2", "x");
+    assert!(matches!(refused, Completion::Failed { error: LogError::Busy, .. }), "{refused:?}");
+    assert_eq!(worker.everything("a").unwrap().len(), 1, "reads do not wait for that");
+    operator.execute_batch("COMMIT").unwrap();
+    assert!(matches!(worker.append("a", "m3", "x"), Completion::Committed { .. }));
 }
