@@ -1,7 +1,7 @@
 //! Killed at any moment: what was acknowledged is there, nothing else was made up, order is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -59,7 +59,8 @@ fn publish(mut worker: Worker, round: u64, publisher: u64) {
         }
         match worker.answer() {
             Completion::Committed { record, .. } => {
-                println!("\nack {publisher} {} {} {END}", record.offset.unwrap(), record.id);
+                let line = format!("\nack {publisher} {} {} {END}\n", record.offset.unwrap(), record.id);
+                std::io::stdout().write_all(line.as_bytes()).unwrap();
             }
             other => panic!("{other:?}"),
         }

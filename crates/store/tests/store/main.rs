@@ -10,6 +10,7 @@ mod conformance;
 mod damage;
 mod disk;
 mod faulty;
+mod groups;
 mod kill;
 mod opening;
 mod support;
