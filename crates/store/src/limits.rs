@@ -28,7 +28,7 @@ pub const READ_STEPS: usize = 4_096;
 /// Rows of one page of a scan.
 pub const SCAN_ROWS_MAX: usize = 1_000;
 /// Bytes of values of one page of a scan, but for the first row.
-pub const SCAN_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const SCAN_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a key of the state: two names and a position.
 pub const STATE_KEY_BYTES_MAX: usize = 1_024;
 /// Bytes of a value of the state: a cursor with many holes.
@@ -37,9 +37,6 @@ pub const STATE_VALUE_BYTES_MAX: usize = 64 * 1024;
 pub const CHANGES_MAX: usize = 1_024;
 /// Bytes of `data` and `meta` of one record, each: above every bound of a message, below what a row takes.
 pub const RECORD_PART_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// How long a publisher's id is remembered.
-pub const DEDUP_AGE: Duration = Duration::from_secs(300);
 
 /// Pages of the write-ahead log from which on it is moved into the file: 4 MiB, the bound of what a restart has to read.
 pub const CHECKPOINT_PAGES: i64 = 1_000;

@@ -41,7 +41,7 @@ use std::thread::{self, JoinHandle};
 use hashbrown::HashMap;
 use rusqlite::Connection;
 
-use crate::{LogError, limits};
+use crate::{LogError, Wake, limits};
 use acked::{Acked, SideFile};
 use channel::Channel;
 use clock::StoreClock;
@@ -55,7 +55,6 @@ pub use clock::{Clock, system};
 pub use error::StoreError;
 pub use inspect::{Report, Stats, check, stats};
 pub use port::{SqliteLog, SqliteState};
-pub use queue::Wake;
 
 /// How a store is opened.
 #[derive(Clone)]

@@ -7,10 +7,10 @@ use realtime_connector_core::id::{ChannelKey, SlotKey};
 use realtime_connector_core::options::Retention;
 use realtime_connector_core::position::Offset;
 
-use super::queue::{Mailbox, Queue, Wake};
+use super::queue::{Mailbox, Queue};
 use super::request::{Query, Write};
 use crate::state::fits;
-use crate::{Append, Change, Completion, Locate, Log, LogError, Read, Scan, State, StateCompletion, limits};
+use crate::{Append, Change, Completion, Locate, Log, LogError, Read, Scan, State, StateCompletion, Wake, limits};
 
 /// What handles and threads share.
 pub(super) struct Shared {
@@ -156,7 +156,7 @@ impl State for SqliteState {
     fn scan(&mut self, ticket: u64, scan: Scan) {
         let mail = self.0.mail.clone();
         let query = Query::Scan { mail, ticket, scan };
-        self.0.query(query, limits::SCAN_BYTES_MAX / 64, |error| StateCompletion::Failed { ticket, error });
+        self.0.query(query, limits::SCAN_BYTES_MAX, |error| StateCompletion::Failed { ticket, error });
     }
 
     fn poll(&mut self) -> Option<StateCompletion> {

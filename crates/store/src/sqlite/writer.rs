@@ -8,6 +8,7 @@
 //!   log into the file, by writes and syncs of its own, before it acknowledges anything.
 //! - Checkpoints are made here, between groups, and by nobody else.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,7 +73,13 @@ impl Writer {
         }
         let senders: Vec<_> = group.iter().map(Write::sender).collect();
         let now = self.clock.now();
-        match self.prove().and_then(|()| self.transact(now, |writer| writer.operate(now, group))) {
+        let work = || self.prove().and_then(|()| self.transact(now, |writer| writer.operate(now, group)));
+        // A panic is a bug, but nobody waits forever for an answer because of it.
+        let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            self.stopped = Some(LogError::Unavailable);
+            Err(Fault::Stop(LogError::Unavailable))
+        });
+        match result {
             Ok(letters) => letters.into_iter().for_each(Letter::send),
             Err(fault) => {
                 let error = fault.told();
