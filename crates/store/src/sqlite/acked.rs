@@ -68,6 +68,11 @@ impl SideFile {
             Err(TryLockError::Error(source)) => return Err(io("lock")(source)),
         }
         let acked = read(&mut file).map_err(io("read"))?;
+        if acked == Acked::Nothing {
+            // Both places have their space from the start, so that a full disk does not stop them later.
+            let zeros = [0; 2 * PLACE_STEP];
+            file.rewind().and_then(|()| file.write_all(&zeros)).map_err(io("write"))?;
+        }
         Ok((Self { file, dirty: false }, acked))
     }
 
@@ -125,7 +130,7 @@ fn read(file: &mut File) -> io::Result<Acked> {
     let mut bytes = Vec::new();
     file.rewind()?;
     file.take(2 * PLACE_STEP as u64).read_to_end(&mut bytes)?;
-    if bytes.is_empty() {
+    if bytes.iter().all(|byte| *byte == 0) {
         return Ok(Acked::Nothing);
     }
     let places = [bytes.get(..PLACE_BYTES), bytes.get(PLACE_STEP..PLACE_STEP + PLACE_BYTES)];

@@ -120,10 +120,8 @@ impl Sqlite {
         }
         let lost = if format == 0 { acked != Acked::Nothing } else { lost(path, &connection, acked, &options)? };
         schema::prepare_writer(&connection).map_err(sqlite("prepare"))?;
-        let is_new = schema::migrate(&mut connection, format).map_err(sqlite("migrate"))?;
-        if is_new {
-            sync_folder(path)?;
-        }
+        schema::migrate(&mut connection, format).map_err(sqlite("migrate"))?;
+        sync_folder(path)?;
         let mut meta = Meta::load(&connection).map_err(|fault| broken(path, fault))?;
         verify_channels(&connection).map_err(|fault| broken(path, fault))?;
         if lost {
@@ -163,6 +161,7 @@ impl Sqlite {
             channels: HashMap::new(),
             before: Vec::new(),
             stopped: None,
+            is_full: false,
             unproven: true,
             housekeeping,
             has_more: false,
@@ -293,7 +292,7 @@ fn begin_again(connection: &mut Connection, meta: &mut Meta, acked: Acked) -> Re
     Ok(())
 }
 
-/// Makes the names of new files last.
+/// Makes the names of new files last. SQLite does so too, and takes no notice when that fails.
 fn sync_folder(path: &Path) -> Result<(), StoreError> {
     if cfg!(unix) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -49,6 +49,7 @@ impl Writer {
         if is_everybodys {
             return Err(fault);
         }
+        self.suffer(&fault);
         self.connection.prepare_cached("ROLLBACK TO one")?.execute([])?;
         self.connection.prepare_cached("RELEASE one")?.execute([])?;
         self.revert_channels(noted);

@@ -110,11 +110,11 @@ pub(super) fn format(connection: &Connection, path: &Path) -> Result<i64, StoreE
     }
 }
 
-/// Brings a file to the newest format, in one transaction. Returns whether it was empty.
-pub(super) fn migrate(connection: &mut Connection, from: i64) -> Result<bool, rusqlite::Error> {
+/// Brings a file to the newest format, in one transaction.
+pub(super) fn migrate(connection: &mut Connection, from: i64) -> Result<(), rusqlite::Error> {
     let steps = MIGRATIONS.get(usize::try_from(from).unwrap_or(0)..).unwrap_or_default();
     if steps.is_empty() {
-        return Ok(false);
+        return Ok(());
     }
     let transaction = connection.transaction()?;
     for step in steps {
@@ -125,6 +125,5 @@ pub(super) fn migrate(connection: &mut Connection, from: i64) -> Result<bool, ru
         super::meta::create(&transaction)?;
     }
     transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
-    transaction.commit()?;
-    Ok(from == 0)
+    transaction.commit()
 }

@@ -32,8 +32,8 @@ impl Writer {
             self.has_more &= done.is_ok();
         }
         // Full and busy: the next round tries again. Damage is told to those who read there.
-        if let Err(Fault::Stop(error)) = done {
-            self.stopped = Some(error);
+        if let Err(fault @ Fault::Stop(_)) = done {
+            self.suffer(&fault);
         }
     }
 

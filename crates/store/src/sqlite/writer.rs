@@ -39,6 +39,8 @@ pub(super) struct Writer {
     pub(super) before: Vec<(ChannelKey, Option<Channel>)>,
     /// Why nothing is written any more.
     pub(super) stopped: Option<LogError>,
+    /// There was no space lately.
+    pub(super) is_full: bool,
     /// The log of a former process has not been moved into the file yet.
     pub(super) unproven: bool,
     /// When the next round of housekeeping is due.
@@ -54,6 +56,7 @@ impl Writer {
     pub(super) fn run(mut self, shared: &Arc<Shared>) {
         loop {
             let patience = match (self.has_more, self.side.is_dirty()) {
+                _ if self.stopped.is_some() => limits::IDLE,
                 (true, _) => Duration::ZERO,
                 (false, true) => limits::HOUSEKEEPING,
                 (false, false) => limits::IDLE,
@@ -75,13 +78,11 @@ impl Writer {
         let now = self.clock.now();
         let work = || self.prove().and_then(|()| self.transact(now, |writer| writer.operate(now, group)));
         // A panic is a bug, but nobody waits forever for an answer because of it.
-        let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            self.stopped = Some(LogError::Unavailable);
-            Err(Fault::Stop(LogError::Unavailable))
-        });
+        let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Fault::Stop(LogError::Unavailable)));
         match result {
             Ok(letters) => letters.into_iter().for_each(Letter::send),
             Err(fault) => {
+                self.suffer(&fault);
                 let error = fault.told();
                 senders.into_iter().for_each(|sender| sender.failed(error.clone()).send());
             }
@@ -104,11 +105,18 @@ impl Writer {
             }
             self.revert_channels(0);
             self.meta = meta;
-            if let Fault::Stop(error) = fault {
-                self.stopped = Some(error.clone());
-            }
+            self.suffer(fault);
         }
         result
+    }
+
+    /// What a fault means for what comes next.
+    pub(super) fn suffer(&mut self, fault: &Fault) {
+        match fault {
+            Fault::Stop(error) => self.stopped = Some(error.clone()),
+            Fault::Full => self.is_full = true,
+            Fault::Operation(_) | Fault::Busy => {}
+        }
     }
 
     fn attempt<T>(&mut self, now: Instants, work: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
@@ -126,7 +134,6 @@ impl Writer {
         self.connection.prepare_cached("COMMIT")?.execute([]).map_err(in_doubt)?;
         if is_changed && self.side.write(&self.meta.instance, self.meta.group.unsigned_abs()).is_err() {
             // Committed, and no longer to be proven: whoever asked is told that nobody knows.
-            self.stopped = Some(LogError::Unavailable);
             return Err(Fault::Stop(LogError::Unavailable));
         }
         Ok(done)
@@ -172,10 +179,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Moves the log into the file when it is long enough.
+    /// Moves the log into the file when it is long enough, or when there is no space: it can then start over in the space it has.
     pub(super) fn checkpoint_if_due(&mut self) -> Result<(), Fault> {
         let (pages, moved) = self.wal_pages()?;
-        if pages - moved >= limits::CHECKPOINT_PAGES {
+        if std::mem::take(&mut self.is_full) || pages - moved >= limits::CHECKPOINT_PAGES {
             self.checkpoint("PASSIVE")?;
         }
         Ok(())

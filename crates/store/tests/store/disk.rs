@@ -125,6 +125,30 @@ fn every_answer_comes_after_a_sync() {
     assert_eq!(answers, 10);
 }
 
+#[test]
+fn a_sync_that_fails_at_the_start_ends_writing_too() {
+    // Each thread counts its own: the first is that of the folder, without which the store does not open, the third of the writer
+    // that of the file, before anything is acknowledged.
+    for (when, answers) in [("1", 0), ("3", 10)] {
+        let (folder, killed) = (Folder::new(), Folder::new());
+        let store = open(&folder);
+        Worker::new(&store).append("a", "before", "x");
+        for name in ["store.db", "store.db-wal", "store.db.acked"] {
+            fs::copy(folder.0.join(name), killed.0.join(name)).unwrap();
+        }
+        let Some(said) = with_failing_syncs(&killed, when) else {
+            eprintln!("SKIPPED a_sync_that_fails_at_the_start_ends_writing_too: no strace here");
+            return;
+        };
+        let refused = said.iter().take_while(|line| *line == "answer Unavailable").count();
+        assert_eq!(refused, answers, "sync {when}: {said:?}");
+        let rest = if answers == 0 { None } else { Some("read 1".to_owned()) };
+        assert_eq!(said.get(answers), rest.as_ref(), "sync {when}: {said:?}");
+        let store = open(&killed);
+        assert!(matches!(Worker::new(&store).append("a", "after", "x"), Completion::Committed { .. }));
+    }
+}
+
 /// Plays the child with some syncs failing, and returns what it said.
 fn with_failing_syncs(folder: &Folder, when: &str) -> Option<Vec<String>> {
     let inject = format!("inject=fsync,fdatasync:error=EIO:when={when}");
