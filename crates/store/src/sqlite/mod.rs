@@ -160,6 +160,7 @@ impl Sqlite {
             clock,
             channels: HashMap::new(),
             before: Vec::new(),
+            dirty: Vec::new(),
             stopped: None,
             is_full: false,
             unproven: true,

@@ -88,6 +88,7 @@ impl Writer {
             self.connection.prepare_cached("DELETE FROM channel WHERE id = ?1")?.execute([channel.id])?;
         } else if is_changed && is_open {
             self.note(key);
+            self.dirty.push(key.clone());
             self.channels.insert(key.clone(), channel);
         } else if is_changed {
             channel.save(&self.connection, key)?;
@@ -97,7 +98,7 @@ impl Writer {
 
     /// Trims the channels this group has changed, if they are over a bound by more than the slack.
     pub(super) fn sweep_changed(&mut self, now: Instants, mut budget: usize) -> Result<(), Fault> {
-        let mut keys: Vec<ChannelKey> = self.before.iter().map(|(key, _)| key.clone()).collect();
+        let mut keys = self.dirty.clone();
         keys.sort_unstable();
         keys.dedup();
         for key in keys {

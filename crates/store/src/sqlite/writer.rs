@@ -37,6 +37,8 @@ pub(super) struct Writer {
     pub(super) channels: HashMap<ChannelKey, Channel>,
     /// Channels as they were before this group changed them, newest last.
     pub(super) before: Vec<(ChannelKey, Option<Channel>)>,
+    /// Channels whose rows this group changes, with repetitions: at most a few per request.
+    pub(super) dirty: Vec<ChannelKey>,
     /// Why nothing is written any more.
     pub(super) stopped: Option<LogError>,
     /// There was no space lately.
@@ -97,6 +99,7 @@ impl Writer {
     ) -> Result<T, Fault> {
         let meta = self.meta.clone();
         self.before.clear();
+        self.dirty.clear();
         let result = self.attempt(now, work);
         if let Err(fault) = &result {
             if !self.connection.is_autocommit() {
@@ -156,10 +159,9 @@ impl Writer {
 
     /// Writes the rows of the channels this group changed, each once.
     fn save_channels(&mut self) -> Result<(), Fault> {
-        let mut keys: Vec<&ChannelKey> = self.before.iter().map(|(key, _)| key).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        for key in keys {
+        self.dirty.sort_unstable();
+        self.dirty.dedup();
+        for key in &self.dirty {
             if let Some(channel) = self.channels.get(key) {
                 channel.save(&self.connection, key)?;
             }
