@@ -49,7 +49,7 @@ pub const HISTORY_AGE: Duration = Duration::from_secs(600);
 pub const HISTORY_TOTAL_BYTES: u64 = 256 * 1024 * 1024;
 /// Records a store keeps per channel: a week of one message every six seconds.
 pub const RETENTION_RECORDS: u64 = 100_000;
-/// Bytes a store keeps per channel: so that ten thousand channels of the largest size fit on a small disk of 640 GiB.
+/// Bytes a store keeps per channel: a channel at its bound is read in seconds, and a thousand of them fit a small disk.
 pub const RETENTION_BYTES: u64 = 64 * 1024 * 1024;
 /// How long a store keeps a record.
 pub const RETENTION_AGE: Duration = Duration::from_secs(7 * 24 * 3_600);

@@ -9,16 +9,12 @@
 //! The same seed and the same calls give the same faults.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use realtime_connector_core::id::{ChannelKey, SlotKey};
 use realtime_connector_core::options::Retention;
 use realtime_connector_core::position::Offset;
 
-use crate::{Append, Change, Completion, Locate, Log, LogError, Read, Scan, State, StateCompletion};
-
-/// Rings whoever polls.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
+use crate::{Append, Change, Completion, Locate, Log, LogError, Read, Scan, State, StateCompletion, Wake};
 
 /// What goes wrong, and how often.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -15,6 +15,9 @@ mod memory;
 pub mod sqlite;
 mod state;
 
+/// Rings a worker when there may be an answer to poll, from any thread. It may ring more often than there is one.
+pub type Wake = std::sync::Arc<dyn Fn() + Send + Sync>;
+
 pub use log::{Append, Completion, Locate, Log, LogError, Read};
 pub use memory::{MemoryLog, MemoryState};
 pub use state::{Change, Row, Scan, State, StateCompletion, Table};

@@ -8,6 +8,8 @@ pub const WRITES: usize = 16_384;
 pub const WRITE_BYTES: usize = 32 * 1024 * 1024;
 /// Requests that wait for the readers, over all workers: each is a page or less.
 pub const READS: usize = 4_096;
+/// Bytes that reads which wait may bring, over all workers. A worker that does not poll does not ask, so this bounds answers too.
+pub const READ_QUEUE_BYTES: usize = 64 * 1024 * 1024;
 /// Answers of one handle that have been asked for and not polled: as much as may wait, so that one worker can use all of it.
 pub const OUTSTANDING: usize = WRITES;
 /// Requests in one group. More does not make a sync cheaper, and the last of them waits for all.
@@ -26,7 +28,7 @@ pub const READ_STEPS: usize = 4_096;
 /// Rows of one page of a scan.
 pub const SCAN_ROWS_MAX: usize = 1_000;
 /// Bytes of values of one page of a scan, but for the first row.
-pub const SCAN_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub const SCAN_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a key of the state: two names and a position.
 pub const STATE_KEY_BYTES_MAX: usize = 1_024;
 /// Bytes of a value of the state: a cursor with many holes.
@@ -36,17 +38,21 @@ pub const CHANGES_MAX: usize = 1_024;
 /// Bytes of `data` and `meta` of one record, each: above every bound of a message, below what a row takes.
 pub const RECORD_PART_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// How long a publisher's id is remembered.
-pub const DEDUP_AGE: Duration = Duration::from_secs(300);
-
 /// Pages of the write-ahead log from which on it is moved into the file: 4 MiB, the bound of what a restart has to read.
 pub const CHECKPOINT_PAGES: i64 = 1_000;
 /// Pages from which on readers are waited for, because they kept the log from starting over: 64 MiB.
 pub const CHECKPOINT_PAGES_HARD: i64 = 16_000;
+/// How long they are waited for, once per round of housekeeping: longer than a page takes to read.
+pub const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(20);
+/// How long a write waits for the lock of an operator's own program.
+pub const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 /// Records removed from one channel at once: a few milliseconds.
 pub const SWEEP_RECORDS: usize = 256;
 /// Records removed per group beyond twice those that came: the store shrinks faster than it grows and no group waits long.
 pub const SWEEP_PER_GROUP: usize = 256;
+/// Rows of each kind removed by one round of housekeeping. A round that reaches it is followed by another after the next group, so
+/// that rows go faster than the largest groups bring them.
+pub const SWEEP_PER_ROUND: usize = 2 * GROUP_REQUESTS;
 /// Channels visited by one round of housekeeping.
 pub const SWEEP_CHANNELS: usize = 256;
 /// Share of a bound by which a channel may exceed it before it is trimmed, as a divisor: trimming one by one costs a page each.

@@ -16,8 +16,8 @@ use realtime_connector_core::time::UnixMs;
 ///
 /// - Offsets of a channel rise by one from record to record and never repeat within an epoch, also when a channel was forgotten in
 ///   between. A new epoch says that history was lost.
-/// - Each call but [`Log::forget`] gets exactly one answer. Answers to appends, opens and purges come in the order of the calls;
-///   reads overtake them and each other.
+/// - Each call but [`Log::forget`] gets exactly one answer. Answers to appends, opens and purges that worked come in the order of the
+///   calls; reads overtake them and each other, and so do failures.
 /// - `Committed` comes when the record is as safe as this log makes it, and a read that is asked for after it sees the record.
 /// - `Failed` with [`LogError::Unavailable`] leaves open whether the record was taken: the publisher tries again with the same id.
 ///   With any other error it was not.

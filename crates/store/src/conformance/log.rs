@@ -219,6 +219,7 @@ const LASTING: &[Story] = &[
          jump -1000000
          reopen
          append a m1 x by ada => duplicate 1
+         append b x1 => 1
          jump 400000
          reopen
          append a m1 x by ada => 2",

@@ -21,13 +21,10 @@ mod state;
 
 use realtime_connector_core::time::Now;
 
-use crate::{Log, State};
+use crate::{Log, State, Wake};
 
 pub use log::log;
 pub use state::state;
-
-/// Rings when there may be an answer.
-pub type Wake = std::sync::Arc<dyn Fn() + Send + Sync>;
 
 /// A back end under test, with a clock that the suite moves.
 pub trait Backend {

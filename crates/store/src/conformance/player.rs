@@ -13,8 +13,8 @@ use realtime_connector_core::publish::Publisher;
 use realtime_connector_core::record::Record;
 use realtime_connector_core::time::{Now, Time, UnixMs};
 
-use super::{Backend, Wake};
-use crate::{Append, Change, Completion, Locate, Log, Read, Scan, State, StateCompletion, Table};
+use super::Backend;
+use crate::{Append, Change, Completion, Locate, Log, Read, Scan, State, StateCompletion, Table, Wake};
 
 const HOME: SlotKey = SlotKey { slot: 3, generation: 9 };
 const TICKET: u64 = 77;

@@ -5,13 +5,12 @@
 //! and after each commit and before any answer writes that number here. When a store opens, a database behind its side file has
 //! lost something that was acknowledged.
 //!
-//! What it costs: one small write per group, and one sync per second. A write without a sync outlives the process; the sync is
-//! only for the machine. So:
+//! What it costs: one small write per group, and at most one sync per second. A write without a sync outlives the process; the sync
+//! is only for the machine. (One sync per group would double what a group costs, to find damage that is both rare and recent.) So:
 //!
 //! - Process killed, machine alive: both files are as they were written. Every loss is found, down to the last group.
-//! - Power lost: the side file on the disk may be up to a second old (and a sync of its own goes ahead of each checkpoint). A log
-//!   that lost groups older than that is found. A log that lost only groups of the last second is not, but that takes a disk that
-//!   both lost what it had said was synced, and damage at that very place.
+//! - Power lost: the side file on the disk may be up to a second old. A log that lost groups older than that is found. One that lost
+//!   only groups of the last second is not, but that takes a disk that lost or damaged what it had said was synced.
 //! - It is never ahead of what the database has on the disk, because it is written after the commit: no false alarm on a disk that
 //!   keeps its word. On one that does not, the alarm is true.
 //! - Database deleted, or an older copy put in its place while the side file stayed: found. Both put back together: a consistent
@@ -69,6 +68,11 @@ impl SideFile {
             Err(TryLockError::Error(source)) => return Err(io("lock")(source)),
         }
         let acked = read(&mut file).map_err(io("read"))?;
+        if acked == Acked::Nothing {
+            // Both places have their space from the start, so that a full disk does not stop them later.
+            let zeros = [0; 2 * PLACE_STEP];
+            file.rewind().and_then(|()| file.write_all(&zeros)).map_err(io("write"))?;
+        }
         Ok((Self { file, dirty: false }, acked))
     }
 
@@ -126,7 +130,7 @@ fn read(file: &mut File) -> io::Result<Acked> {
     let mut bytes = Vec::new();
     file.rewind()?;
     file.take(2 * PLACE_STEP as u64).read_to_end(&mut bytes)?;
-    if bytes.is_empty() {
+    if bytes.iter().all(|byte| *byte == 0) {
         return Ok(Acked::Nothing);
     }
     let places = [bytes.get(..PLACE_BYTES), bytes.get(PLACE_STEP..PLACE_STEP + PLACE_BYTES)];

@@ -1,11 +1,11 @@
 //! Ids that publishers chose, remembered for 5 minutes of store time.
 
+use realtime_connector_core::limits::DEDUP_AGE;
 use realtime_connector_core::publish::Publisher;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::digest::Digest;
 use super::error::{Fault, damaged};
-use crate::limits;
 
 /// What a database remembers of a publisher's id.
 pub(super) struct Remembered {
@@ -51,7 +51,7 @@ impl Remembered {
 
 /// The store time before which everything is forgotten.
 pub(super) const fn forgotten_ms(store_ms: i64) -> i64 {
-    store_ms.saturating_sub(limits::DEDUP_AGE.as_millis() as i64)
+    store_ms.saturating_sub(DEDUP_AGE.as_millis() as i64)
 }
 
 /// Removes up to `rows` ids that are too old. Returns how many.

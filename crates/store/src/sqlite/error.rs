@@ -120,6 +120,15 @@ pub(super) fn damaged(what: impl Into<Cow<'static, str>>) -> Fault {
     Fault::Operation(LogError::Corrupt { what: what.into() })
 }
 
+/// A commit that failed. SQLite indexes the log after it has written and synced it, so that a commit which failed at anything but a
+/// write for want of space may come back at the next start: it is in doubt, and so is everything after it.
+pub(super) fn in_doubt(error: Error) -> Fault {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => Fault::Full,
+        Some(_) | None => Fault::Stop(LogError::Unavailable),
+    }
+}
+
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let Error::SqliteFailure(failure, _) = &error else {
@@ -127,7 +136,7 @@ impl From<Error> for Fault {
             return damaged(error.to_string());
         };
         if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE {
-            // The index of the write-ahead log could not grow. Nothing was written, so nothing is in doubt.
+            // The index of the write-ahead log could not grow, for want of space.
             return Self::Full;
         }
         #[expect(clippy::wildcard_enum_match_arm, reason = "codes of another library, of which a few matter")]

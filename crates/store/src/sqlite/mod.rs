@@ -41,7 +41,7 @@ use std::thread::{self, JoinHandle};
 use hashbrown::HashMap;
 use rusqlite::Connection;
 
-use crate::{LogError, limits};
+use crate::{LogError, Wake, limits};
 use acked::{Acked, SideFile};
 use channel::Channel;
 use clock::StoreClock;
@@ -55,7 +55,6 @@ pub use clock::{Clock, system};
 pub use error::StoreError;
 pub use inspect::{Report, Stats, check, stats};
 pub use port::{SqliteLog, SqliteState};
-pub use queue::Wake;
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -104,7 +103,12 @@ impl Sqlite {
     /// See [`StoreError`]: each says what to do.
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let (side, acked) = SideFile::open(path)?;
-        let is_there = path.try_exists().map_err(|source| io(path, "look for", source))?;
+        // SQLite deletes the log of a database that is empty, so that is looked at before SQLite does.
+        let is_there = match std::fs::metadata(path) {
+            Ok(file) => file.len() > 0,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(source) => return Err(io(path, "look for", source)),
+        };
         if !is_there && acked != Acked::Nothing && !options.accept_loss {
             return Err(missing(path, acked));
         }
@@ -116,10 +120,8 @@ impl Sqlite {
         }
         let lost = if format == 0 { acked != Acked::Nothing } else { lost(path, &connection, acked, &options)? };
         schema::prepare_writer(&connection).map_err(sqlite("prepare"))?;
-        let is_new = schema::migrate(&mut connection, format).map_err(sqlite("migrate"))?;
-        if is_new {
-            sync_folder(path)?;
-        }
+        schema::migrate(&mut connection, format).map_err(sqlite("migrate"))?;
+        sync_folder(path)?;
         let mut meta = Meta::load(&connection).map_err(|fault| broken(path, fault))?;
         verify_channels(&connection).map_err(|fault| broken(path, fault))?;
         if lost {
@@ -140,7 +142,7 @@ impl Sqlite {
         let clock = StoreClock::resume(options.clock, meta.clock_ms, meta.wall_ms);
         let shared = Arc::new(Shared {
             writes: Queue::new(limits::WRITES, limits::WRITE_BYTES),
-            reads: Queue::new(limits::READS, usize::MAX),
+            reads: Queue::new(limits::READS, limits::READ_QUEUE_BYTES),
         });
         let mut store = Self { shared: shared.clone(), threads: Vec::new() };
         for _ in 0..limits::READERS {
@@ -158,9 +160,12 @@ impl Sqlite {
             clock,
             channels: HashMap::new(),
             before: Vec::new(),
+            dirty: Vec::new(),
             stopped: None,
+            is_full: false,
             unproven: true,
             housekeeping,
+            has_more: false,
             walk: 0,
         };
         store.spawn("store-writer", path, move || writer.run(&shared))?;
@@ -294,7 +299,7 @@ fn begin_again(connection: &mut Connection, meta: &mut Meta, acked: Acked) -> Re
     Ok(())
 }
 
-/// Makes the names of new files last.
+/// Makes the names of new files last. SQLite does so too, and takes no notice when that fails.
 fn sync_folder(path: &Path) -> Result<(), StoreError> {
     if cfg!(unix) {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

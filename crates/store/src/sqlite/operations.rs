@@ -49,6 +49,7 @@ impl Writer {
         if is_everybodys {
             return Err(fault);
         }
+        self.suffer(&fault);
         self.connection.prepare_cached("ROLLBACK TO one")?.execute([])?;
         self.connection.prepare_cached("RELEASE one")?.execute([])?;
         self.revert_channels(noted);
@@ -102,14 +103,11 @@ impl Writer {
                 Channel::begin(epoch, self.meta.high_water, Keep::from(Retention::default()))
             }
         };
+        self.note(key);
         let keep = retention.map_or(channel.keep, Keep::from);
-        if keep != channel.keep || !self.channels.contains_key(key) {
-            let is_changed = keep != channel.keep;
+        if keep != channel.keep {
             channel.keep = keep;
-            if is_changed {
-                channel.save(&self.connection, key)?;
-            }
-            self.before.push((key.clone(), self.channels.get(key).cloned()));
+            self.dirty.push(key.clone());
         }
         Ok(self.channels.entry(key.clone()).insert(channel).into_mut())
     }
@@ -118,7 +116,6 @@ impl Writer {
         let Append { mut record, idempotent, replaces } = append;
         let key = record.channel.clone();
         let publisher = idempotent.as_ref().map(dedup::spell);
-        self.note(&key);
         let channel = self.enter(&key, None)?.clone();
         if let (Some(id), Some(publisher)) = (channel.id, &publisher)
             && let Some(first) = Remembered::find(&self.connection, id, publisher, record.id.as_str())?
@@ -150,15 +147,17 @@ impl Writer {
             let first = Remembered { content: digest::content(&record), seq: channel.head, at_ms: now.store_ms };
             first.save(&self.connection, id, publisher, record.id.as_str())?;
         }
+        self.dirty.push(key.clone());
         self.channels.insert(key, channel);
         Ok(Completion::Committed { home, ticket, record: Arc::from(record) })
     }
 
     /// Unreadable at once; the rows go in steps.
     fn purge(&mut self, key: &ChannelKey, through: Offset) -> Result<Offset, Fault> {
-        self.note(key);
         let channel = self.enter(key, None)?;
         channel.trimmed = channel.trimmed.max(signed(through).min(channel.head));
-        Ok(unsigned(channel.trimmed))
+        let trimmed = unsigned(channel.trimmed);
+        self.dirty.push(key.clone());
+        Ok(trimmed)
     }
 }

@@ -7,10 +7,10 @@ use realtime_connector_core::id::{ChannelKey, SlotKey};
 use realtime_connector_core::options::Retention;
 use realtime_connector_core::position::Offset;
 
-use super::queue::{Mailbox, Queue, Wake};
+use super::queue::{Mailbox, Queue};
 use super::request::{Query, Write};
 use crate::state::fits;
-use crate::{Append, Change, Completion, Locate, Log, LogError, Read, Scan, State, StateCompletion, limits};
+use crate::{Append, Change, Completion, Locate, Log, LogError, Read, Scan, State, StateCompletion, Wake, limits};
 
 /// What handles and threads share.
 pub(super) struct Shared {
@@ -24,7 +24,7 @@ struct Port<C> {
     mail: Arc<Mailbox<C>>,
     /// Answers that are here; refusals, which no thread has seen, among them.
     arrived: VecDeque<C>,
-    /// Requests that a thread of the store has and whose answers were not polled.
+    /// Answers that were not polled, here or still to come.
     outstanding: usize,
 }
 
@@ -45,8 +45,8 @@ impl<C> Port<C> {
     }
 
     /// Asks the readers.
-    fn query(&mut self, query: Query, refusal: impl FnOnce(LogError) -> C) {
-        if self.outstanding < limits::OUTSTANDING && self.shared.reads.push(query, 1) {
+    fn query(&mut self, query: Query, bytes: usize, refusal: impl FnOnce(LogError) -> C) {
+        if self.outstanding < limits::OUTSTANDING && self.shared.reads.push(query, bytes) {
             self.outstanding += 1;
         } else {
             self.refuse(refusal(self.full_or_closed()));
@@ -57,7 +57,7 @@ impl<C> Port<C> {
         if self.shared.writes.is_closed() { LogError::Unavailable } else { LogError::Busy }
     }
 
-    /// A refusal is polled like an answer, in the same turn. It is not counted: there are as many as calls in that turn.
+    /// A refusal is polled like an answer. It needs no bound: there are as many as calls since the last poll.
     fn refuse(&mut self, refusal: C) {
         self.arrived.push_back(refusal);
         self.outstanding += 1;
@@ -121,13 +121,14 @@ impl Log for SqliteLog {
     fn read(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, read: Read) {
         let mail = self.0.mail.clone();
         let query = Query::Read { mail, home, ticket, channel: channel.clone(), read };
-        self.0.query(query, Self::failed(home, Some(ticket)));
+        let bytes = read.bytes_max.min(limits::READ_BYTES_MAX);
+        self.0.query(query, bytes, Self::failed(home, Some(ticket)));
     }
 
     fn locate(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, locate: Locate) {
         let mail = self.0.mail.clone();
         let query = Query::Locate { mail, home, ticket, channel: channel.clone(), locate };
-        self.0.query(query, Self::failed(home, Some(ticket)));
+        self.0.query(query, 1, Self::failed(home, Some(ticket)));
     }
 
     fn purge(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, through: Offset) {
@@ -165,7 +166,8 @@ impl State for SqliteState {
 
     fn scan(&mut self, ticket: u64, scan: Scan) {
         let mail = self.0.mail.clone();
-        self.0.query(Query::Scan { mail, ticket, scan }, |error| StateCompletion::Failed { ticket, error });
+        let query = Query::Scan { mail, ticket, scan };
+        self.0.query(query, limits::SCAN_BYTES_MAX, |error| StateCompletion::Failed { ticket, error });
     }
 
     fn poll(&mut self) -> Option<StateCompletion> {

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Rings a worker, from another thread. It may ring more often than there is something.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
+use crate::Wake;
 
 /// First in, first out; bounded in entries and bytes.
 pub(super) struct Queue<T> {

@@ -1,5 +1,6 @@
 //! The threads that read. Each question sees one snapshot, and never waits for the writer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use realtime_connector_core::id::ChannelKey;
@@ -24,7 +25,10 @@ pub(super) fn run(connection: &Connection, clock: &StoreClock, shared: &Arc<Shar
             Taken::Items(queries) => {
                 for query in queries {
                     let sender = query.sender();
-                    answer(connection, clock.now(), query).unwrap_or_else(|fault| sender.failed(told(&fault))).send();
+                    // A panic is a bug, but nobody waits forever for an answer because of it.
+                    let result = catch_unwind(AssertUnwindSafe(|| answer(connection, clock.now(), query)));
+                    let result = result.unwrap_or(Err(Fault::Operation(LogError::Unavailable)));
+                    result.unwrap_or_else(|fault| sender.failed(told(&fault))).send();
                 }
             }
             Taken::Nothing => {}

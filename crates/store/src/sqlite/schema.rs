@@ -9,12 +9,12 @@
 //! - Times called `stored`, `expires`, `touched` and `at` are store time (see [`super::clock`]); `record.time` is what the home said.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::StoreError;
+use crate::limits;
 
 /// "RTC1": tells our files from other databases.
 pub(super) const APPLICATION_ID: i64 = 0x5254_4331;
@@ -57,8 +57,6 @@ pub(super) const MIGRATIONS: [&str; 1] = ["
 const STATEMENTS: usize = 64;
 /// Memory for pages, in KiB: enough for the upper levels of every tree and the tails that are written.
 const CACHE_KIB: i64 = 16 * 1024;
-/// How long to wait for an operator's own SQLite that holds a lock.
-const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Opens a connection. Nothing is written or read yet.
 ///
@@ -73,7 +71,7 @@ pub(super) fn connect(path: &Path, writes: bool) -> Result<Connection, rusqlite:
     }
     let connection = Connection::open_with_flags(path, flags)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.busy_timeout(LOCK_PATIENCE)?;
+    connection.busy_timeout(limits::LOCK_PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
@@ -113,11 +111,11 @@ pub(super) fn format(connection: &Connection, path: &Path) -> Result<i64, StoreE
     }
 }
 
-/// Brings a file to the newest format, in one transaction. Returns whether it was empty.
-pub(super) fn migrate(connection: &mut Connection, from: i64) -> Result<bool, rusqlite::Error> {
+/// Brings a file to the newest format, in one transaction.
+pub(super) fn migrate(connection: &mut Connection, from: i64) -> Result<(), rusqlite::Error> {
     let steps = MIGRATIONS.get(usize::try_from(from).unwrap_or(0)..).unwrap_or_default();
     if steps.is_empty() {
-        return Ok(false);
+        return Ok(());
     }
     let transaction = connection.transaction()?;
     for step in steps {
@@ -128,6 +126,5 @@ pub(super) fn migrate(connection: &mut Connection, from: i64) -> Result<bool, ru
         super::meta::create(&transaction)?;
     }
     transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
-    transaction.commit()?;
-    Ok(from == 0)
+    transaction.commit()
 }

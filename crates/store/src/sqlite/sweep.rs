@@ -1,7 +1,7 @@
 //! Housekeeping: what retention, expiry and age remove, in bounded steps.
 //!
 //! - A channel that took records is trimmed in the same group, a little later than its bound says, down to the bound.
-//! - Once a second, a round: expired records are emptied, old ids forgotten, and some channels visited for their age. A visit goes
+//! - Once a second, or more often while there is much to do, a round: expired records are emptied, old ids forgotten, and some channels visited for their age. A visit goes
 //!   through all of them in turn, whether or not anybody has them open.
 //! - A channel without records for a day is removed. The highest offset it had is remembered for whoever begins next.
 
@@ -23,28 +23,38 @@ impl Writer {
             return;
         }
         let mut done = self.checkpoint_if_due();
-        if now.now.time >= self.housekeeping {
+        if self.has_more || now.now.time >= self.housekeeping {
             self.housekeeping = now.now.time.after(limits::HOUSEKEEPING);
             let synced = self.side.sync().map_err(|_| Fault::Stop(LogError::Unavailable));
-            done = done.and(synced).and_then(|()| self.transact(now, |writer| writer.round(now)));
+            done = done.and(synced).and_then(|()| self.shorten_log());
+            done = done.and_then(|()| self.transact(now, |writer| writer.round(now)));
+            // What cannot be done now is no reason to hurry.
+            self.has_more &= done.is_ok();
         }
         // Full and busy: the next round tries again. Damage is told to those who read there.
-        if let Err(Fault::Stop(error)) = done {
-            self.stopped = Some(error);
+        if let Err(fault @ Fault::Stop(_)) = done {
+            self.suffer(&fault);
         }
     }
 
     fn round(&mut self, now: Instants) -> Result<(), Fault> {
-        dedup::sweep(&self.connection, now.store_ms, limits::SWEEP_RECORDS)?;
-        self.hollow_expired(now)?;
+        let forgotten = dedup::sweep(&self.connection, now.store_ms, limits::SWEEP_PER_ROUND)?;
+        let hollowed = self.hollow_expired(now)?;
+        let mut budget = limits::SWEEP_PER_ROUND;
+        tolerant(self.walk(now, &mut budget))?;
+        self.has_more = budget == 0 || forgotten.max(hollowed) == limits::SWEEP_PER_ROUND;
+        Ok(())
+    }
+
+    fn walk(&mut self, now: Instants, budget: &mut usize) -> Result<(), Fault> {
         let channels = Channel::after(&self.connection, self.walk, limits::SWEEP_CHANNELS)?;
-        let mut budget = limits::SWEEP_PER_GROUP;
         for (key, row) in &channels {
-            self.walk = row.id.unwrap_or_default();
-            self.visit(now, key, row, &mut budget)?;
-            if budget == 0 {
+            self.visit(now, key, row, budget)?;
+            if *budget == 0 {
+                // The same one goes on.
                 return Ok(());
             }
+            self.walk = row.id.unwrap_or_default();
         }
         if channels.len() < limits::SWEEP_CHANNELS {
             self.walk = 0;
@@ -52,18 +62,19 @@ impl Writer {
         Ok(())
     }
 
-    fn hollow_expired(&self, now: Instants) -> Result<(), Fault> {
+    /// Returns how many were due, up to the bound of a round.
+    fn hollow_expired(&self, now: Instants) -> Result<usize, Fault> {
         let sql =
             "SELECT channel, seq FROM record WHERE expires IS NOT NULL AND expires <= ?1 ORDER BY expires LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map(params![now.store_ms, limits::SWEEP_RECORDS as i64], |row| {
+        let rows = statement.query_map(params![now.store_ms, limits::SWEEP_PER_ROUND as i64], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
         })?;
         let expired: Vec<_> = rows.collect::<Result<_, _>>()?;
-        for (channel, seq) in expired {
-            record::hollow(&self.connection, channel, seq)?;
+        for (channel, seq) in &expired {
+            tolerant(record::hollow(&self.connection, *channel, *seq))?;
         }
-        Ok(())
+        Ok(expired.len())
     }
 
     /// A look at one channel, open or not.
@@ -77,6 +88,7 @@ impl Writer {
             self.connection.prepare_cached("DELETE FROM channel WHERE id = ?1")?.execute([channel.id])?;
         } else if is_changed && is_open {
             self.note(key);
+            self.dirty.push(key.clone());
             self.channels.insert(key.clone(), channel);
         } else if is_changed {
             channel.save(&self.connection, key)?;
@@ -86,7 +98,7 @@ impl Writer {
 
     /// Trims the channels this group has changed, if they are over a bound by more than the slack.
     pub(super) fn sweep_changed(&mut self, now: Instants, mut budget: usize) -> Result<(), Fault> {
-        let mut keys: Vec<ChannelKey> = self.before.iter().map(|(key, _)| key.clone()).collect();
+        let mut keys = self.dirty.clone();
         keys.sort_unstable();
         keys.dedup();
         for key in keys {
@@ -129,6 +141,14 @@ impl Writer {
         self.connection.prepare_cached(sql)?.execute(params![id, channel.swept, swept])?;
         (channel.swept, channel.bytes, channel.trimmed) = (swept, bytes, channel.trimmed.max(swept));
         Ok(true)
+    }
+}
+
+/// One damaged row does not keep the others from being swept. It is told to whoever reads it, and found by a check.
+fn tolerant(done: Result<(), Fault>) -> Result<(), Fault> {
+    match done {
+        Err(Fault::Operation(_)) => Ok(()),
+        Ok(()) | Err(Fault::Full | Fault::Busy | Fault::Stop(_)) => done,
     }
 }
 

@@ -2,9 +2,9 @@
 
 use realtime_connector_core::position::Epoch;
 use realtime_connector_core::time::Now;
-use realtime_connector_store::conformance::{self, Backend, Capabilities, Wake};
+use realtime_connector_store::conformance::{self, Backend, Capabilities};
 use realtime_connector_store::sqlite::{Options, Sqlite, SqliteLog, SqliteState};
-use realtime_connector_store::{MemoryLog, MemoryState};
+use realtime_connector_store::{MemoryLog, MemoryState, Wake};
 
 use crate::support::{Folder, Hands};
 

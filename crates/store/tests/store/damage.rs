@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use realtime_connector_store::sqlite::{Options, Sqlite, StoreError, check};
-use realtime_connector_store::{Change, Scan, State, StateCompletion, Table};
+use realtime_connector_store::{Change, Row, Scan, State, StateCompletion, Table};
 
 use crate::support::{Folder, Worker, open};
 
@@ -18,7 +18,7 @@ type Records = Vec<(u64, String, String)>;
 #[derive(Clone, Debug, PartialEq)]
 struct Content {
     channels: Vec<Records>,
-    values: Vec<(Box<[u8]>, Box<[u8]>)>,
+    values: Vec<Row>,
 }
 
 fn content(path: &Path) -> Result<Content, String> {

@@ -6,9 +6,9 @@ use std::sync::mpsc::sync_channel;
 
 use realtime_connector_core::position::Epoch;
 use realtime_connector_core::time::Now;
-use realtime_connector_store::conformance::{self, Backend, Capabilities, Wake};
+use realtime_connector_store::conformance::{self, Backend, Capabilities};
 use realtime_connector_store::faulty::{Faults, FaultyLog, FaultyState};
-use realtime_connector_store::{Completion, Log, LogError, MemoryLog, MemoryState};
+use realtime_connector_store::{Completion, Log, LogError, MemoryLog, MemoryState, Wake};
 
 use crate::support::{Folder, HOME, Worker, append, open};
 

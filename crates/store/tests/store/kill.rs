@@ -1,9 +1,10 @@
 //! Killed at any moment: what was acknowledged is there, nothing else was made up, order is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use realtime_connector_core::id::UserId;
 use realtime_connector_core::publish::Publisher;
@@ -17,6 +18,8 @@ const PUBLISHERS: u64 = 4;
 const CHANNELS: [&str; 3] = ["orders", "chat", "prices"];
 /// Appends a publisher has on their way.
 const WINDOW: u64 = 16;
+/// The publisher that asks a store that was reopened for its first answer.
+const US: u64 = PUBLISHERS;
 const CHILD: &str = "STORE_TEST_KILL";
 
 /// Ends a line, so that one that was cut by the kill is not taken for whole.
@@ -59,7 +62,8 @@ fn publish(mut worker: Worker, round: u64, publisher: u64) {
         }
         match worker.answer() {
             Completion::Committed { record, .. } => {
-                println!("\nack {publisher} {} {} {END}", record.offset.unwrap(), record.id);
+                let line = format!("\nack {publisher} {} {} {END}\n", record.offset.unwrap(), record.id);
+                std::io::stdout().write_all(line.as_bytes()).unwrap();
             }
             other => panic!("{other:?}"),
         }
@@ -95,19 +99,23 @@ fn kill_after(count: usize, mut child: Child) -> Vec<(u64, String)> {
 fn what_was_acknowledged_survives_twenty_kills() {
     let folder = Folder::new();
     let mut acked: BTreeMap<String, u64> = BTreeMap::new();
-    let mut seed = 0x5eed_u64;
+    let (mut seed, mut longest) = (0x5eed_u64, Duration::ZERO);
     for round in 0..ROUNDS {
         seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
         let acks = kill_after(1 + (seed >> 33) as usize % 400, start(round, &folder));
         acked.extend(acks.into_iter().map(|(offset, id)| (id, offset)));
+        let began = Instant::now();
         let store = open(&folder);
         let mut worker = Worker::new(&store);
+        worker.append(CHANNELS[0], &format!("{round}-{US}-0"), &data(&format!("{round}-{US}-0")));
+        longest = longest.max(began.elapsed());
         let found = verify(&mut worker, &acked, round);
         retry(&mut worker, &found, round);
     }
     let report = check(&folder.database()).unwrap();
     assert!(report.is_sound(), "{report:#?}");
     println!("{} acknowledged over {ROUNDS} kills, {} in the log", acked.len(), report.records);
+    println!("the longest time from opening to the first answer: {longest:?}");
 }
 
 /// Compares the log with the journal of acknowledgements. Returns every id with its offset.
@@ -120,7 +128,8 @@ fn verify(worker: &mut Worker, acked: &BTreeMap<String, u64>, round: u64) -> BTr
             assert_eq!(text, data(&id), "the content of {id} is what was published");
             let parts: Vec<u64> = id.split('-').map(|part| part.parse().unwrap()).collect();
             let [from, publisher, seq] = parts[..] else { panic!("{id} was published by nobody") };
-            assert!(from <= round && message(from, publisher, seq).0 == name, "{id} was not published to {name}");
+            let to = if publisher == US { CHANNELS[0] } else { message(from, publisher, seq).0 };
+            assert!(from <= round && to == name, "{id} was not published to {name}");
             let before = newest.insert((from, publisher), seq);
             assert!(before.is_none_or(|before| before < seq), "{id} comes after {before:?}");
             assert_eq!(found.insert(id.clone(), offset), None, "{id} is there once");

@@ -72,14 +72,14 @@ fn an_accepted_loss_begins_a_new_epoch_everywhere() {
     let mut worker = Worker::new(&store);
     worker.append("a", "m1", "x");
     let (first, _) = epoch(&mut worker, "a");
-    let old = fs::read(folder.database().with_file_name("store.db-wal")).unwrap();
+    let old = ["store.db", "store.db-wal"].map(|name| fs::read(folder.0.join(name)).unwrap());
     worker.append("a", "m2", "x");
     let newest = fs::read(side(&folder.database())).unwrap();
     drop(store);
 
     let copy = Folder::in_memory();
-    fs::write(copy.database(), "").unwrap();
-    fs::write(copy.database().with_file_name("store.db-wal"), old).unwrap();
+    fs::write(copy.database(), &old[0]).unwrap();
+    fs::write(copy.0.join("store.db-wal"), &old[1]).unwrap();
     fs::write(side(&copy.database()), newest).unwrap();
     assert!(Sqlite::open(&copy.database(), Options::default()).is_err());
     let store = Sqlite::open(&copy.database(), Options { accept_loss: true, ..Options::default() }).unwrap();
@@ -87,7 +87,9 @@ fn an_accepted_loss_begins_a_new_epoch_everywhere() {
     let (second, _) = epoch(&mut worker, "a");
     assert_ne!(first, second);
     assert_eq!(epoch(&mut worker, "new").0, second);
-    worker.append("a", "m3", "x");
+    assert!(matches!(worker.append("a", "m3", "x"), Completion::Committed { record, .. } if record.offset == Some(2)));
+    let ids: Vec<_> = worker.everything("a").unwrap().into_iter().map(|(_, id, _)| id).collect();
+    assert_eq!(ids, ["m1", "m3"], "what was not lost is kept");
     drop(store);
     // The loss is accepted once: afterwards the store opens like any other, in its new life.
     let store = open(&copy);
@@ -122,8 +124,18 @@ fn a_store_can_be_looked_at_while_it_is_open() {
     let report = check(&folder.database()).unwrap();
     assert!(report.is_sound(), "{report:?}");
     assert_eq!((report.channels, report.records, report.group, report.acknowledged), (1, 3, 3, Some(3)));
+    // Opening a channel that is known as it is asks nothing of the disk, and a made-up name leaves nothing there.
+    drop((worker, store));
+    let store = open(&folder);
+    let mut worker = Worker::new(&store);
+    for name in ["a", "a", "nobody"] {
+        worker.open(name);
+    }
+    let after = check(&folder.database()).unwrap();
+    assert_eq!((after.channels, after.group), (1, 3));
+    worker.append("a", "m4", "x");
     let stats = stats(&folder.database()).unwrap();
-    assert_eq!((stats.format, stats.channels, stats.records, stats.group), (1, 1, 3, 3));
+    assert_eq!((stats.format, stats.channels, stats.records, stats.group), (1, 1, 4, 4));
     assert!(stats.wal_bytes > 0 && stats.bytes > 3 * 192);
 }
 
@@ -135,4 +147,25 @@ fn handles_of_a_closed_store_refuse() {
     drop(store);
     let refused = worker.append("a", "m1", "x");
     assert!(matches!(refused, Completion::Failed { error: LogError::Unavailable, .. }), "{refused:?}");
+}
+
+#[test]
+fn nothing_is_acknowledged_on_top_of_a_log_that_was_not_moved() {
+    let folder = Folder::in_memory();
+    let store = open(&folder);
+    Worker::new(&store).append("a", "m1", "x");
+    // As a kill leaves it, with somebody who reads.
+    let copy = Folder::in_memory();
+    for name in ["store.db", "store.db-wal", "store.db.acked"] {
+        fs::copy(folder.0.join(name), copy.0.join(name)).unwrap();
+    }
+    let operator = Connection::open(copy.database()).unwrap();
+    operator.execute_batch("BEGIN; SELECT * FROM meta").unwrap();
+    let store = open(&copy);
+    let mut worker = Worker::new(&store);
+    let refused = worker.append("a", "m2", "x");
+    assert!(matches!(refused, Completion::Failed { error: LogError::Busy, .. }), "{refused:?}");
+    assert_eq!(worker.everything("a").unwrap().len(), 1, "reads do not wait for that");
+    operator.execute_batch("COMMIT").unwrap();
+    assert!(matches!(worker.append("a", "m3", "x"), Completion::Committed { .. }));
 }

@@ -11,8 +11,8 @@ use realtime_connector_core::options::Retention;
 use realtime_connector_core::position::Epoch;
 use realtime_connector_core::record::Record;
 use realtime_connector_core::time::{Now, Time, UnixMs};
-use realtime_connector_store::sqlite::{Clock, Options, Sqlite, SqliteLog, SqliteState, Wake};
-use realtime_connector_store::{Append, Completion, Log, Read, State, StateCompletion};
+use realtime_connector_store::sqlite::{Clock, Options, Sqlite, SqliteLog, SqliteState};
+use realtime_connector_store::{Append, Completion, Log, Read, State, StateCompletion, Wake};
 
 pub(crate) const HOME: SlotKey = SlotKey { slot: 1, generation: 1 };
 
