@@ -20,7 +20,7 @@ use bytes::Bytes;
 pub(crate) use connect::Connecting;
 pub(crate) use heartbeat::Due;
 pub(crate) use outbox::{Outbox, OutboxPool};
-pub(crate) use subscriptions::{LastPosition, LastPositions, Link, Subscription};
+pub(crate) use subscriptions::{LastPosition, LastPositions, Link, Subscription, carry};
 
 use crate::command::{Connect, Ref};
 use crate::frame::Dialect;
