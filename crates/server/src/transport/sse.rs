@@ -21,7 +21,7 @@ use realtime_connector_core::command::{Command, Connect, Listen};
 use realtime_connector_core::frame::Dialect;
 use realtime_connector_core::id::{AppId, ChannelKey};
 use realtime_connector_core::permissions::Identity;
-use realtime_connector_core::position::{Position, Start};
+use realtime_connector_core::position::{Epoch, Position, Start};
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_core::session::Provider;
 use realtime_connector_wire::cursor::Cursor;
@@ -159,12 +159,12 @@ fn open(app: &App, sealed: &str) -> Option<Cursor> {
     app.node.keys.open_cursor(sealed).and_then(|plain| Cursor::decode(&plain))
 }
 
-/// Sets the positions of a cursor as starting points. A cursor that does not open is ignored: the epoch it was made in is over,
-/// and the first messages will tell.
+/// Sets the positions of a cursor as starting points. Channels of the URL that it does not name are new to the client and begin at
+/// the head.
 fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) {
-    let Some(cursor) = open(app, sealed) else { return lose_position(connect) };
+    let Some(cursor) = open(app, sealed) else { return lose_position(identity, connect) };
     // With too many channels for a cursor the positions are unknown, and pretending otherwise would be silent loss.
-    let Some(epoch) = cursor.epoch.filter(|_| cursor.complete) else { return lose_position(connect) };
+    let Some(epoch) = cursor.epoch.filter(|_| cursor.complete) else { return lose_position(identity, connect) };
     let offset_of = |channel: &ChannelKey| {
         let print = channel.fingerprint();
         cursor.offsets.iter().find(|(fingerprint, _)| *fingerprint == print).map(|(_, offset)| *offset)
@@ -178,27 +178,23 @@ fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) 
             subscribe.start = since(offset);
         }
     }
-    if let Some(offset) = offset_of(&ChannelKey::everyone(AppId::default())) {
-        implicit(connect, Listen::Everyone, since(offset));
-    }
+    // A user's channel has no state before its first message: no position means "from its first one on".
+    let from = |channel| offset_of(&channel).map_or_else(|| Start::Beginning(epoch.clone()), since);
+    implicit(connect, Listen::Everyone, from(ChannelKey::everyone(AppId::default())));
     if let Some(user) = &identity.user {
-        let channel = ChannelKey::user(identity.app, user.clone());
-        // A user's channel has no state before its first message: no position means "from its first one on".
-        let from = match offset_of(&channel) {
-            Some(offset) => since(offset),
-            None => Start::Beginning(epoch.clone()),
-        };
-        implicit(connect, Listen::OwnUser, from);
+        implicit(connect, Listen::OwnUser, from(ChannelKey::user(identity.app, user.clone())));
     }
 }
 
-/// The client had a position that nobody can read any more: each channel answers with an `epoch` gap and what it retains.
-fn lose_position(connect: &mut Connect) {
-    for subscribe in &mut connect.subscriptions {
-        if subscribe.start == Start::Now {
-            let epoch = realtime_connector_core::position::Epoch::none();
-            subscribe.start = Start::Since(Position { epoch, offset: 0 });
-        }
+/// The client had positions that nobody can read any more: each channel answers with an `epoch` gap and what it retains.
+fn lose_position(identity: &Identity, connect: &mut Connect) {
+    let nowhere = || Start::Since(Position { epoch: Epoch::none(), offset: 0 });
+    for subscribe in connect.subscriptions.iter_mut().filter(|it| it.start == Start::Now) {
+        subscribe.start = nowhere();
+    }
+    implicit(connect, Listen::Everyone, nowhere());
+    if identity.user.is_some() {
+        implicit(connect, Listen::OwnUser, nowhere());
     }
 }
 
