@@ -14,7 +14,7 @@ mod key;
 mod metrics;
 mod openapi;
 mod pages;
-mod params;
+pub(crate) mod params;
 mod playground;
 pub(crate) mod problem;
 mod schemas;
