@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::config::Provider;
 use crate::engine::Node;
 use crate::handle::RealtimeConnector;
-use crate::message::metadata_of;
+use crate::message::{metadata_of, value_of};
 use crate::runtime;
 
 /// The public id of a connection, as clients know it from `connected.connectionId`. It authorises nothing.
@@ -122,7 +122,7 @@ pub struct ConnectionInfo {
 
 impl ConnectionInfo {
     fn of(info: CoreInfo) -> Self {
-        let value = |json: Option<Bytes>| json.and_then(|json| serde_json::from_slice(&json).ok());
+        let value = |json: Option<Bytes>| json.and_then(|json| value_of(&json));
         Self {
             id: ConnectionId(info.id),
             user_id: info.identity.user.map(|user| user.to_string()),
