@@ -88,7 +88,7 @@ fn check_visitor(app: &App, request: &Request) -> Result<(), Rejection> {
     let forbidden = |message: &'static str| Rejection::new(RejectionKind::Forbidden, message);
     let host = request.extensions().get::<Authority>().and_then(|authority| authority.0.as_deref());
     if app.dev && !host.is_some_and(|host| cors::is_loopback_authority(&host.to_ascii_lowercase())) {
-        return Err(forbidden("dev mode answers only to localhost, 127.0.0.1 and [::1] as Host"));
+        return Err(forbidden("dev mode answers only to localhost, 127.0.0.0/8 and [::1] as Host"));
     }
     // A host application may listen anywhere. Where it does not tell the address, the Host must do.
     if app.dev && peer_address(request.extensions()).is_some_and(|peer| !peer.ip().to_canonical().is_loopback()) {
