@@ -71,14 +71,20 @@ impl WorkerLoop {
         }
     }
 
-    /// Hands a question to the authenticator. With no place in its queue the answer is known.
+    /// Hands a question to the authenticator. Where the handshake had another token, or with no place in the queue, the answer is
+    /// known.
     fn ask(&mut self, connection: ConnectionKey, token: String) {
-        let request = AskRequest { worker: self.id.worker, connection, token };
-        if self.node.asks.try_send(request).is_err() {
-            let rejection = Rejection::new(RejectionKind::Overloaded, "too many tokens wait to be verified");
-            let identity = Err(Box::new(rejection.retry_after_ms(1_000)));
-            self.core.handle(self.clock.now(), Input::Identified { connection, identity });
-        }
+        let shown = self.table.get_mut(connection).and_then(|open| open.rare.as_ref()?.token.as_ref());
+        let rejection = if shown.is_some_and(|shown| *shown != token) {
+            Rejection::field("token", "contradicts the Authorization header")
+        } else {
+            let request = AskRequest { worker: self.id.worker, connection, token, asked_at: Instant::now() };
+            if self.node.asks.try_send(request).is_ok() {
+                return;
+            }
+            Rejection::new(RejectionKind::Overloaded, "too many tokens wait to be verified").retry_after_ms(1_000)
+        };
+        self.core.handle(self.clock.now(), Input::Identified { connection, identity: Err(Box::new(rejection)) });
     }
 
     pub(super) fn handle_front(&mut self, message: FrontMessage) {
@@ -103,7 +109,13 @@ impl WorkerLoop {
                 });
             }
             FrontMessage::Identified { connection, identity } => {
-                self.handle(Input::Identified { connection, identity })
+                if identity.is_ok()
+                    && let Some(open) = self.table.get_mut(connection)
+                    && open.stage == Stage::Open
+                {
+                    open.rare = None;
+                }
+                self.handle(Input::Identified { connection, identity });
             }
             FrontMessage::Drain => self.handle(Input::Drain),
             FrontMessage::Stop => self.stopping = true,
@@ -128,8 +140,8 @@ impl WorkerLoop {
                 return self.table.release(key);
             }
         };
-        let Adoption { dialect, head, prelude, place, .. } = adoption;
-        self.table.insert(key, Connection::new(transport, Opening { dialect, head, prelude, place }));
+        let Adoption { dialect, head, prelude, token, place, .. } = adoption;
+        self.table.insert(key, Connection::new(transport, Opening { dialect, head, prelude, token, place }));
         if self.node.echo.is_some() && !dialect.is_sse() {
             return self.read(key);
         }

@@ -3,7 +3,8 @@
 //! - Our own listener, HTTP/1.1: the socket moves before any response exists; the head is written by hand, the body ends with the
 //!   connection and is never chunked, so that shared bytes are the same everywhere.
 //! - HTTP/2 and routers mounted in a host application: the response body is pumped.
-//! - EOF makes a browser come back, 204 and errors stop it for good. So overload is 200, a jittered `retry:`, and the end.
+//! - EOF makes a browser come back, 204 and errors stop it for good. So overload, and whatever else passes by itself, is 200, a
+//!   jittered `retry:`, and the end.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -32,6 +33,7 @@ use super::pump::{self, TaskEnd};
 use super::request::{self, Query};
 use super::takeover::{Note, Takeover};
 use crate::app::App;
+use crate::auth;
 use crate::engine::Stream;
 use crate::http::problem::Refusal;
 use crate::http::{body, cors, problem};
@@ -61,9 +63,8 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     }
     let handover = match prepare(&app, &parts, request_body).await {
         Ok(handover) => handover,
-        Err(Refusal::Rejection(rejection))
-            if rejection.kind == RejectionKind::Overloaded && parts.method == Method::GET =>
-        {
+        // Any other status would stop an `EventSource` for good, although the same request can succeed later.
+        Err(Refusal::Rejection(rejection)) if json::code(rejection.kind).retryable() && parts.method == Method::GET => {
             return overloaded(&app);
         }
         Err(refusal) => return refusal.into_response(),
@@ -104,14 +105,15 @@ async fn prepare(app: &App, parts: &Parts, request_body: Body) -> Result<Handove
         }
         credentials.token = Some(token);
     }
-    let identity = app.authenticator.authenticate(credentials).await?.ok_or_else(crate::auth::needs_credentials)?;
+    let identity = auth::ask(&*app.authenticator, credentials, auth::PATIENCE).await?;
+    let identity = identity.ok_or_else(auth::needs_credentials)?;
     let dialect = dialect(parts, &query)?;
     if let Some(cursor) = last_event_id(parts, &query) {
         restore(app, &cursor, &identity, &mut connect);
     }
     let client = app.user_agents.client(parts, Provider::Sse);
     let (identity, connect) = (Some(identity), Some(connect));
-    Ok(Handover { head: Bytes::new(), dialect, client, identity, connect, reference, place })
+    Ok(Handover { head: Bytes::new(), dialect, client, identity, connect, reference, token: None, place })
 }
 
 async fn posted_connect(app: &App, parts: &Parts, request_body: Body) -> Result<(Option<u64>, Connect), Refusal> {
