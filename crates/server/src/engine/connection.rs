@@ -1,6 +1,7 @@
 //! One connection as its worker holds it: the stream, the framing, and what could not be written yet.
 
 use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -99,6 +100,8 @@ pub(super) struct Connection {
 pub(super) struct Rare {
     /// The explicit token of the handshake, until `connect` has come: a different one there contradicts it.
     pub(super) token: Option<String>,
+    /// The words of the application for the end.
+    pub(super) reason: Option<Arc<str>>,
 }
 
 /// What a connection begins with.
@@ -169,7 +172,7 @@ impl Connection {
             rest: (!head.is_empty()).then(|| Box::new(Rest { bytes: head })),
             stash,
             pongs: Pongs::default(),
-            rare: token.map(|token| Box::new(Rare { token: Some(token) })),
+            rare: token.map(|token| Box::new(Rare { token: Some(token), reason: None })),
             _place: place,
         }
     }

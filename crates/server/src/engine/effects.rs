@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mio::Token;
+use realtime_connector_core::event::Event;
 use realtime_connector_core::id::{ConnectionId, ConnectionKey};
 use realtime_connector_core::publish::Origin;
 use realtime_connector_core::rejection::{Close, Lost, Rejection, RejectionKind};
@@ -11,7 +12,7 @@ use realtime_connector_store::{Completion, Log};
 use realtime_connector_wire::json;
 use realtime_connector_wire::websocket;
 
-use super::connection::{Connection, Opening, Stage, Transport};
+use super::connection::{Connection, Opening, Rare, Stage, Transport};
 use super::front::{Adoption, FrontMessage, Reply, Stream, Waiting};
 use super::worker::WorkerLoop;
 use super::{AskRequest, lifecycle};
@@ -49,8 +50,14 @@ impl WorkerLoop {
                 if matches!(close, Close::Stopped | Close::Normal) {
                     self.node.stopped.note(ConnectionId { key: connection, ..self.id });
                 }
+                // What `goaway` says, the Close frame says too.
+                let reason = self.core.outbox(connection).find_map(|frame| {
+                    let Event::Goaway { reason, .. } = frame.event() else { return None };
+                    reason.clone()
+                });
                 if let Some(open) = self.table.get_mut(connection) {
                     open.stage = Stage::Closing(code);
+                    open.rare = reason.map(|reason| Box::new(Rare { token: None, reason: Some(reason) }));
                 }
                 self.core.requeue(connection);
             }
@@ -174,8 +181,10 @@ impl WorkerLoop {
         let Some(connection) = self.table.get_mut(key) else { return };
         let mut frame = Vec::new();
         if !connection.dialect.is_sse() {
-            let reason = realtime_connector_wire::codes::CloseCode::from_number(code).map_or("", |code| code.reason());
-            websocket::encode_close(&mut frame, Some(code), reason);
+            let usual =
+                || realtime_connector_wire::codes::CloseCode::from_number(code).map_or("", |code| code.reason());
+            let said = connection.rare.as_ref().and_then(|rare| rare.reason.as_deref());
+            websocket::encode_close(&mut frame, Some(code), said.unwrap_or_else(usual));
         }
         self.linger(key, &frame, Lost::Closed);
     }
