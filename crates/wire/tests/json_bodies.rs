@@ -74,7 +74,7 @@ fn sizes_of_frames_and_bodies() {
     let large = "too_large -: a frame must be at most 81920 bytes, is 81921";
     assert_eq!(frames(&padded(81_921)), (false, vec![(None, large.to_owned())]));
     // Its number is found wherever it can be read.
-    let numbered = format!(r#"{{"op":"publish","data":"{}","ref":7}}"#, "x".repeat(81_886));
+    let numbered = format!(r#"{{"op":"publish","data":"{}","ref":7}}"#, "x".repeat(81_887));
     assert_eq!(frames(&numbered), (false, vec![(Some(7), large.to_owned())]));
     assert_eq!(frames(&format!("[{numbered}]")), (true, vec![(Some(7), large.to_owned())]));
     // In a list it concerns that frame only, and the list may be longer than a frame.
