@@ -140,8 +140,9 @@ pub struct Subscribed {
 /// The positions of a connection, for its sealed SSE cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CursorPositions {
-    /// The epoch they share; positions of other epochs are left out.
+    /// The epoch they share.
     pub epoch: Option<Epoch>,
-    /// Channel fingerprint and offset, in order of subscription.
+    /// Channel fingerprint and offset, in order of subscription. 0 is before the first message; 2^53 − 1, beyond every head, stands
+    /// for a position that this epoch cannot say, so that its loss is told.
     pub offsets: Vec<(u64, u64)>,
 }

@@ -228,6 +228,11 @@ pub struct SlotKey {
     pub generation: u32,
 }
 
+impl SlotKey {
+    /// Names no place of any table.
+    pub(crate) const NOBODY: Self = Self { slot: u32::MAX, generation: 0 };
+}
+
 /// A connection within its worker. The engine chooses the slot, so its tables and core's share it.
 pub type ConnectionKey = SlotKey;
 

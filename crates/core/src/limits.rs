@@ -86,6 +86,8 @@ pub const COMMIT_HOLD: usize = 64;
 
 /// Time a connection has to send its `connect` frame.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// Time for the answer to a token: that of the authenticator, 10 s, and some to come back from it.
+pub const ASK_DEADLINE: Duration = Duration::from_secs(12);
 /// Time a peer has to show a sign of life after a WebSocket Ping.
 pub const PONG_DEADLINE: Duration = Duration::from_secs(10);
 /// Time a closing connection has to take its last bytes.

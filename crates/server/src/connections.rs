@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use serde_json::Value;
 use crate::config::Provider;
 use crate::engine::Node;
 use crate::handle::RealtimeConnector;
-use crate::message::metadata_of;
+use crate::message::{metadata_of, value_of};
 use crate::runtime;
 
 /// The public id of a connection, as clients know it from `connected.connectionId`. It authorises nothing.
@@ -122,7 +123,7 @@ pub struct ConnectionInfo {
 
 impl ConnectionInfo {
     fn of(info: CoreInfo) -> Self {
-        let value = |json: Option<Bytes>| json.and_then(|json| serde_json::from_slice(&json).ok());
+        let value = |json: Option<Bytes>| json.and_then(|json| value_of(&json));
         Self {
             id: ConnectionId(info.id),
             user_id: info.identity.user.map(|user| user.to_string()),
@@ -201,12 +202,13 @@ impl Connections {
         Err(not_found())
     }
 
-    /// Ends a connection. It is told not to come back (close code 4000), with these words if there are any.
+    /// Ends a connection. It is told not to come back (close code 4000), with these words if there are any: at most 123 bytes.
     ///
     /// # Errors
-    /// `NotFound` if it is not here (any more), overload.
+    /// A reason that is too long or has control characters, `NotFound` if the connection is not here (any more), overload.
     pub async fn disconnect(&self, id: ConnectionId, reason: Option<&str>) -> Result<(), Rejection> {
-        self.act(id, Call::Disconnect { connection: id.0.key, reason: reason.map(Into::into) }).await
+        let reason = reason.map(close_reason).transpose()?.flatten();
+        self.act(id, Call::Disconnect { connection: id.0.key, reason }).await
     }
 
     /// Subscribes a connection to a channel, whatever it may do itself.
@@ -275,6 +277,17 @@ async fn list(
         }
     }
     Ok(ConnectionPage { items, next: None })
+}
+
+/// The words for a connection's end; none for an empty text.
+pub(crate) fn close_reason(reason: &str) -> Result<Option<Arc<str>>, Rejection> {
+    /// What fits into a WebSocket Close frame beside its number (RFC 6455, 5.5).
+    const BYTES_MAX: usize = 123;
+    if reason.len() > BYTES_MAX || reason.chars().any(char::is_control) {
+        let message = format!("must be at most {BYTES_MAX} bytes without control characters");
+        return Err(Rejection::field("reason", message));
+    }
+    Ok((!reason.is_empty()).then(|| reason.into()))
 }
 
 fn channel_name(name: &str) -> Result<ChannelName, Rejection> {

@@ -1,6 +1,7 @@
 //! What is left of a connector whose configuration says `enabled: false`: it takes everything, sends nothing, and says so.
 
 use axum::Router;
+use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
 use realtime_connector_core::event::Published;
@@ -11,11 +12,11 @@ use realtime_connector_core::worker::publishing::fresh_id;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::http::{health, problem};
+use crate::http::{answer, health, problem};
 
 /// 503 to everything but the question whether the process lives.
 pub(crate) fn router() -> Router {
-    Router::new().route("/health/live", get(health::live)).fallback(refuse)
+    Router::new().route("/health/live", get(health::live)).fallback(refuse).layer(map_response(answer::mark))
 }
 
 /// Answers so until told to stop.

@@ -7,7 +7,7 @@ use realtime_connector_core::command::{Publish, Target as CoreTarget};
 use realtime_connector_core::id::{ChannelName, EventType, MessageId, MessageKey, UserId};
 use realtime_connector_core::limits::{EXCLUDE_MAX, META_BYTES_MAX, TTL_MAX};
 use realtime_connector_wire::json::{DEPTH_MAX, is_deep};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use realtime_connector_core::command::Ack;
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
@@ -159,6 +159,18 @@ fn bounded(field: &'static str, json: Json, bytes_max: usize) -> Result<Bytes, R
         return Err(Rejection::field(field, format!("must nest at most {DEPTH_MAX} levels")));
     }
     Ok(json)
+}
+
+/// A text that came in as `data` or `meta`, as a value. The parser's own bound on depth is below that of the protocol, which holds
+/// for what came in.
+pub(crate) fn value_of(json: &[u8]) -> Option<serde_json::Value> {
+    if std::str::from_utf8(json).is_ok_and(is_deep) {
+        return None;
+    }
+    let mut parser = serde_json::Deserializer::from_slice(json);
+    parser.disable_recursion_limit();
+    let value = serde_json::Value::deserialize(&mut parser).ok()?;
+    parser.end().is_ok().then_some(value)
 }
 
 /// Who gets a message.

@@ -215,6 +215,7 @@ async fn a_connector_that_is_not_enabled_takes_everything_sends_nothing_and_says
             (503, Some("application/problem+json")),
             "{path}"
         );
+        assert_eq!(response.header("retry-after"), Some("1"), "{path}");
         let message = response.json()["message"].as_str().expect("text").to_owned();
         assert!(message.contains("`enabled` is false"), "{message}");
     }

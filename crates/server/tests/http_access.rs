@@ -48,8 +48,9 @@ async fn dev_mode_answers_to_loopback_names_only() {
         "localhost.evil.example",
         "evil-localhost",
         "127.0.0.1.evil.example",
-        "127.0.0.2",
+        "127.1",
         "0.0.0.0",
+        "128.0.0.1",
         "192.168.0.1:8080",
         "localhost.",
         "[::2]",
@@ -61,7 +62,7 @@ async fn dev_mode_answers_to_loopback_names_only() {
             answer.refuses(403, "forbidden", None);
         }
     }
-    for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080"] {
+    for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.0.0.2:8080", "[::1]:8080"] {
         for path in ["/", "/playground/app.js", "/api/info"] {
             assert_eq!(
                 with_headers(&server, &format!("GET {path}"), &format!("Host: {host}\r\n")).await.status,

@@ -72,7 +72,11 @@ fn sizes_of_frames_and_bodies() {
     assert_eq!(padded(81_920).len(), 81_920);
     assert_eq!(frames(&padded(81_920)).1, [(None, "Ping".to_owned())]);
     let large = "too_large -: a frame must be at most 81920 bytes, is 81921";
-    assert_eq!(refused(padded(81_921), large).limit, Some(81_920));
+    assert_eq!(frames(&padded(81_921)), (false, vec![(None, large.to_owned())]));
+    // Its number is found wherever it can be read.
+    let numbered = format!(r#"{{"op":"publish","data":"{}","ref":7}}"#, "x".repeat(81_887));
+    assert_eq!(frames(&numbered), (false, vec![(Some(7), large.to_owned())]));
+    assert_eq!(frames(&format!("[{numbered}]")), (true, vec![(Some(7), large.to_owned())]));
     // In a list it concerns that frame only, and the list may be longer than a frame.
     let list = format!("[{},{},{}]", padded(81_920), padded(81_921), padded(81_920));
     let expected = [(None, "Ping".to_owned()), (None, large.to_owned()), (None, "Ping".to_owned())];

@@ -20,7 +20,7 @@ use bytes::Bytes;
 pub(crate) use connect::Connecting;
 pub(crate) use heartbeat::Due;
 pub(crate) use outbox::{Outbox, OutboxPool};
-pub(crate) use subscriptions::{LastPosition, LastPositions, Link, Subscription};
+pub(crate) use subscriptions::{LastPosition, LastPositions, Link, Subscription, carry};
 
 use crate::command::{Connect, Ref};
 use crate::frame::Dialect;
@@ -93,12 +93,21 @@ pub(crate) enum Phase {
     /// For its `connect` frame.
     Waiting,
     /// For the authenticator's answer.
-    Asking(Box<(Connect, Reply)>),
+    Asking(Box<Asking>),
     /// For the homes of its first channels.
     Connecting(Box<Connecting>),
     Open,
     /// For its last bytes to leave. The cursors among them need what it listened to.
     Closing(Option<Box<LastPositions>>),
+}
+
+/// A `connect` whose token is being verified.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    pub(crate) connect: Connect,
+    pub(crate) reply: Reply,
+    /// Until when `connect` may be sent again.
+    pub(crate) deadline: Time,
 }
 
 /// What is rarely looked at, kept out of the hot lines.

@@ -7,6 +7,7 @@
 //! Recovery, slow readers and full queues are all this one machine.
 
 use crate::id::SlotKey;
+use crate::limits::SAFE_INTEGER_MAX;
 use crate::position::{Epoch, Offset};
 
 /// How a subscription hangs on its channel.
@@ -39,10 +40,22 @@ pub(crate) struct Subscription {
     /// The worker's entry of the channel, which lives as long as this does.
     pub(crate) local: u32,
     pub(crate) link: Link,
-    /// The newest offset written to the client, for the SSE cursor; 0 where nothing is known.
+    /// The newest offset written to the client, for the SSE cursor; meaningless while Pending.
     pub(crate) written: Offset,
     /// Asked for by name, as opposed to `$all` and `$user`.
     pub(crate) named: bool,
+}
+
+impl Subscription {
+    /// In place of an offset that was written: the client's position is lost, and the gap that says so has not left. Beyond every
+    /// head, so whoever comes back with it is told again.
+    pub(crate) const NOWHERE: Offset = SAFE_INTEGER_MAX;
+}
+
+/// Where a channel stands for a client after a frame that reaches `offset` was written. Positions never go back: replies of a page
+/// may follow what was live.
+pub(crate) fn carry(written: &mut Offset, offset: Offset) {
+    *written = if *written == Subscription::NOWHERE { offset } else { (*written).max(offset) };
 }
 
 /// Where the subscriptions of an event stream stood when it was ended, for the cursors of what was still queued.

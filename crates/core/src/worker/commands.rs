@@ -9,7 +9,7 @@ use crate::id::ConnectionKey;
 use crate::limits;
 use crate::permissions::Identity;
 use crate::rejection::{Close, Rejection, RejectionKind};
-use crate::session::{Phase, Reply};
+use crate::session::{Asking, Phase, Reply};
 
 impl Worker {
     pub(crate) fn handle_command(&mut self, key: ConnectionKey, command: Command, reply: Reply) {
@@ -63,7 +63,10 @@ impl Worker {
             return self.reject(key, reply, rejection);
         }
         if let Some(token) = connect.token.take() {
-            session.phase = Phase::Asking(Box::new((connect, reply)));
+            let deadline = session.deadline;
+            session.phase = Phase::Asking(Box::new(Asking { connect, reply, deadline }));
+            // The client has done its part: it is not ended for a slow authenticator.
+            session.deadline = deadline.max(self.now.time.after(limits::ASK_DEADLINE));
             self.peers.outputs.push_back(Output::Ask { connection: key, token });
         } else if session.identified {
             self.begin(key, connect, reply.reference());
@@ -79,7 +82,8 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(key) else { return };
         // It may have ended while the authenticator was thinking.
         let Phase::Asking(asking) = &mut session.phase else { return };
-        let (connect, reply) = (std::mem::take(&mut asking.0), asking.1);
+        let (connect, reply) = (std::mem::take(&mut asking.connect), asking.reply);
+        session.deadline = asking.deadline;
         session.phase = Phase::Waiting;
         match identity {
             Ok(identity) => {
@@ -87,8 +91,15 @@ impl Worker {
                 session.identified = true;
                 self.begin(key, connect, reply.reference());
             }
-            // It may try again until its deadline.
-            Err(rejection) => self.reject(key, reply, *rejection),
+            // It may try again until its deadline. If that has passed for want of an answer, it may come back.
+            Err(rejection) => {
+                let late = session.deadline <= self.now.time && passes(rejection.kind);
+                self.reject(key, reply, *rejection);
+                if late {
+                    return self.end(key, Close::Overloaded, None);
+                }
+                self.arm_session(key);
+            }
         }
     }
 
@@ -150,4 +161,10 @@ impl Worker {
         let event = Event::Error { reference: reply.reference(), rejection: Box::new(rejection) };
         self.respond(key, reply, event);
     }
+}
+
+/// Whether the same `connect` may succeed later.
+const fn passes(kind: RejectionKind) -> bool {
+    use RejectionKind::{Overloaded, RateLimited, Timeout, Unavailable};
+    matches!(kind, RateLimited | Overloaded | Unavailable | Timeout)
 }

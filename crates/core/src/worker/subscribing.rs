@@ -328,9 +328,9 @@ impl Worker {
         let session = self.sessions.at_mut(key.slot);
         let Some(subscription) = session.subscriptions.iter_mut().find(|it| it.local == local.slot) else { return };
         let named = subscription.named;
-        // A cursor must not stand behind a gap that has not left; the one of another epoch has nothing before it.
+        // A cursor must not stand behind a gap that has not left; before the one of another epoch is nothing to go back to.
         subscription.written = match &attached.gap {
-            Some(gap) => gap.range.map_or(0, |(from, _)| from - 1),
+            Some(gap) => gap.range.map_or(Subscription::NOWHERE, |(from, _)| from - 1),
             None => position,
         };
         subscription.link = Link::Behind { next: position + 1, pulling: false, slow: false };
@@ -405,8 +405,8 @@ impl Worker {
             time: self.now.wall,
             subscriptions,
         };
-        // On SSE the first block carries the first cursor.
-        let moves = sse.then_some((self.everyone, 0));
+        // On SSE the first block carries the first cursor, although it moves no channel.
+        let moves = sse.then_some((SlotKey::NOBODY, 0));
         let frame = Frame::moving(Event::Connected(Box::new(connected)), 512, moves);
         session.outbox.push_first(frame, &mut self.pool);
         self.arm_session(key);

@@ -3,11 +3,14 @@
 use std::rc::Rc;
 
 use super::Worker;
+use super::audience::Local;
 use super::output::Output;
 use crate::event::CursorPositions;
 use crate::frame::{Dialect, Frame};
 use crate::id::ConnectionKey;
-use crate::session::{Due, LastPosition, LastPositions, Link, Phase, Provider, Subscription};
+use crate::position::{Epoch, Offset};
+use crate::session::{Due, LastPosition, LastPositions, Link, Phase, Provider, Subscription, carry};
+use crate::slab::Slab;
 use crate::timer::{HORIZON, Timer};
 
 impl Worker {
@@ -75,7 +78,10 @@ impl Worker {
     /// next call must reach at least as far.
     pub fn move_cursor(&mut self, key: ConnectionKey, count: usize, positions: &mut CursorPositions) -> Option<usize> {
         positions.offsets.clear();
-        let session = self.sessions.get_mut(key)?;
+        let Some(session) = self.sessions.get_mut(key) else {
+            positions.epoch = None;
+            return None;
+        };
         let mut last_mover = None;
         let frames = session.outbox.iter().take(count).enumerate();
         let moves = frames.filter_map(|(index, frame)| frame.moves().map(|moves| (index, moves)));
@@ -84,12 +90,11 @@ impl Worker {
             for (index, (local, offset)) in moves {
                 last_mover = Some(index);
                 if let Some(channel) = last.channels.iter_mut().find(|it| it.local == local) {
-                    channel.written = channel.written.max(offset);
+                    carry(&mut channel.written, offset);
                 }
             }
             positions.epoch.clone_from(&last.epoch);
-            let named = last.channels.iter().filter(|it| it.written > 0);
-            positions.offsets.extend(named.map(|it| (it.fingerprint, it.written)));
+            positions.offsets.extend(last.channels.iter().map(|it| (it.fingerprint, it.written)));
             return last_mover;
         }
         for (index, (local, offset)) in moves {
@@ -99,20 +104,20 @@ impl Worker {
                 continue;
             }
             if let Some(subscription) = session.subscriptions.iter_mut().find(|it| it.local == local.slot) {
-                subscription.written = subscription.written.max(offset);
+                carry(&mut subscription.written, offset);
             }
         }
         last_mover?;
-        for subscription in session.subscriptions.iter().filter(|it| it.written > 0) {
-            let local = self.locals.at(subscription.local);
-            if positions.epoch != local.epoch {
-                if !positions.offsets.is_empty() {
-                    continue;
-                }
+        for (local, epoch, written) in known(&session.subscriptions, &self.locals) {
+            if positions.offsets.is_empty() && positions.epoch.as_ref() != Some(epoch) {
                 // The last one's epoch is mostly the right one; taking it again would touch a counter that all workers share.
-                positions.epoch.clone_from(&local.epoch);
+                positions.epoch = Some(epoch.clone());
             }
-            positions.offsets.push((local.fingerprint, subscription.written));
+            let comparable = positions.epoch.as_ref() == Some(epoch);
+            positions.offsets.push((local.fingerprint, if comparable { written } else { Subscription::NOWHERE }));
+        }
+        if positions.offsets.is_empty() {
+            positions.epoch = None;
         }
         last_mover
     }
@@ -121,11 +126,10 @@ impl Worker {
     pub(crate) fn last_positions(&self, key: ConnectionKey) -> Option<Box<LastPositions>> {
         let session = self.sessions.get(key).filter(|it| it.profile.client.provider == Provider::Sse)?;
         let mut last = LastPositions::default();
-        for subscription in &session.subscriptions {
-            let local = self.locals.at(subscription.local);
-            last.epoch = last.epoch.or_else(|| local.epoch.clone());
-            let (local, fingerprint, written) = (local.key, local.fingerprint, subscription.written);
-            last.channels.push(LastPosition { local, fingerprint, written });
+        for (local, epoch, written) in known(&session.subscriptions, &self.locals) {
+            let comparable = last.epoch.get_or_insert_with(|| epoch.clone()) == epoch;
+            let written = if comparable { written } else { Subscription::NOWHERE };
+            last.channels.push(LastPosition { local: local.key, fingerprint: local.fingerprint, written });
         }
         Some(Box::new(last))
     }
@@ -195,4 +199,18 @@ impl Worker {
         }
         self.queue_write(key.slot);
     }
+}
+
+/// The subscriptions that a cursor names: all that have begun, the first message of their channel seen or not. Left out, they
+/// would begin at the head when their client comes back, and what came in between would be lost without a word. Only a user's own
+/// channel may have no epoch: nothing was ever sent there.
+fn known<'a>(
+    subscriptions: &'a [Subscription],
+    locals: &'a Slab<Local>,
+) -> impl Iterator<Item = (&'a Local, &'a Epoch, Offset)> {
+    let begun = subscriptions.iter().filter(|it| !matches!(it.link, Link::Pending { .. }));
+    begun.filter_map(|it| {
+        let local = locals.at(it.local);
+        local.epoch.as_ref().map(|epoch| (local, epoch, it.written))
+    })
 }

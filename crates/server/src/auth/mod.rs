@@ -8,6 +8,7 @@ mod builtin;
 pub(crate) mod seal;
 
 use std::pin::Pin;
+use std::time::Duration;
 
 pub(crate) use builtin::{Anonymous, ApiKeys, Dev};
 pub use realtime_connector_core::id::UserId;
@@ -78,4 +79,18 @@ pub trait Authenticator: Send + Sync + 'static {
 /// What somebody without credentials is told where they are needed.
 pub(crate) fn needs_credentials() -> Rejection {
     Rejection::new(RejectionKind::Unauthenticated, "credentials are needed: a token, a ticket or a cookie")
+}
+
+/// How long an authenticator may take: as long as a client waits for any answer. Each handshake holds the place of a connection
+/// meanwhile.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Asks an authenticator, and waits no longer than `patience`.
+pub(crate) async fn ask(
+    authenticator: &dyn Authenticator,
+    credentials: Credentials,
+    patience: Duration,
+) -> Authenticated {
+    let late = |_| Err(Rejection::new(RejectionKind::Timeout, "the credentials could not be verified within 10 s"));
+    tokio::time::timeout(patience, authenticator.authenticate(credentials)).await.unwrap_or_else(late)
 }

@@ -1,6 +1,7 @@
 //! One connection as its worker holds it: the stream, the framing, and what could not be written yet.
 
 use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -90,7 +91,17 @@ pub(super) struct Connection {
     /// Bytes read but not yet decoded.
     pub(super) stash: Option<Box<Stash>>,
     pub(super) pongs: Pongs,
+    pub(super) rare: Option<Box<Rare>>,
     _place: Place,
+}
+
+/// What hardly any connection has.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    /// The explicit token of the handshake, until `connect` has come: a different one there contradicts it.
+    pub(super) token: Option<String>,
+    /// The words of the application for the end.
+    pub(super) reason: Option<Arc<str>>,
 }
 
 /// What a connection begins with.
@@ -100,6 +111,8 @@ pub(super) struct Opening {
     pub(super) head: Bytes,
     /// Bytes that were read already.
     pub(super) prelude: Bytes,
+    /// The explicit token of a handshake that is followed by a `connect` frame.
+    pub(super) token: Option<String>,
     pub(super) place: Place,
 }
 
@@ -147,7 +160,7 @@ impl Pongs {
 
 impl Connection {
     pub(super) fn new(transport: Transport, opening: Opening) -> Self {
-        let Opening { dialect, head, prelude, place } = opening;
+        let Opening { dialect, head, prelude, token, place } = opening;
         let stash = (!prelude.is_empty() && !dialect.is_sse()).then(|| Stash::new(&prelude));
         Self {
             stage: Stage::Open,
@@ -159,6 +172,7 @@ impl Connection {
             rest: (!head.is_empty()).then(|| Box::new(Rest { bytes: head })),
             stash,
             pongs: Pongs::default(),
+            rare: token.map(|token| Box::new(Rare { token: Some(token), reason: None })),
             _place: place,
         }
     }

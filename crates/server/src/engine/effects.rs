@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mio::Token;
+use realtime_connector_core::event::Event;
 use realtime_connector_core::id::{ConnectionId, ConnectionKey};
 use realtime_connector_core::publish::Origin;
 use realtime_connector_core::rejection::{Close, Lost, Rejection, RejectionKind};
@@ -10,7 +11,7 @@ use realtime_connector_core::worker::{Input, Opened, Output};
 use realtime_connector_wire::json;
 use realtime_connector_wire::websocket;
 
-use super::connection::{Connection, Opening, Stage, Transport};
+use super::connection::{Connection, Opening, Rare, Stage, Transport};
 use super::front::{Adoption, FrontMessage, Reply, Stream, Waiting};
 use super::worker::WorkerLoop;
 use super::{AskRequest, lifecycle};
@@ -44,8 +45,14 @@ impl WorkerLoop {
                 if matches!(close, Close::Stopped | Close::Normal) {
                     self.node.stopped.note(ConnectionId { key: connection, ..self.id });
                 }
+                // What `goaway` says, the Close frame says too.
+                let reason = self.core.outbox(connection).find_map(|frame| {
+                    let Event::Goaway { reason, .. } = frame.event() else { return None };
+                    reason.clone()
+                });
                 if let Some(open) = self.table.get_mut(connection) {
                     open.stage = Stage::Closing(code);
+                    open.rare = reason.map(|reason| Box::new(Rare { token: None, reason: Some(reason) }));
                 }
                 self.core.requeue(connection);
             }
@@ -66,14 +73,20 @@ impl WorkerLoop {
         }
     }
 
-    /// Hands a question to the authenticator. With no place in its queue the answer is known.
+    /// Hands a question to the authenticator. Where the handshake had another token, or with no place in the queue, the answer is
+    /// known.
     fn ask(&mut self, connection: ConnectionKey, token: String) {
-        let request = AskRequest { worker: self.id.worker, connection, token };
-        if self.node.asks.try_send(request).is_err() {
-            let rejection = Rejection::new(RejectionKind::Overloaded, "too many tokens wait to be verified");
-            let identity = Err(Box::new(rejection.retry_after_ms(1_000)));
-            self.core.handle(self.clock.now(), Input::Identified { connection, identity });
-        }
+        let shown = self.table.get_mut(connection).and_then(|open| open.rare.as_ref()?.token.as_ref());
+        let rejection = if shown.is_some_and(|shown| *shown != token) {
+            Rejection::field("token", "contradicts the Authorization header")
+        } else {
+            let request = AskRequest { worker: self.id.worker, connection, token, asked_at: Instant::now() };
+            if self.node.asks.try_send(request).is_ok() {
+                return;
+            }
+            Rejection::new(RejectionKind::Overloaded, "too many tokens wait to be verified").retry_after_ms(1_000)
+        };
+        self.core.handle(self.clock.now(), Input::Identified { connection, identity: Err(Box::new(rejection)) });
     }
 
     pub(super) fn handle_front(&mut self, message: FrontMessage) {
@@ -98,7 +111,13 @@ impl WorkerLoop {
                 });
             }
             FrontMessage::Identified { connection, identity } => {
-                self.handle(Input::Identified { connection, identity })
+                if identity.is_ok()
+                    && let Some(open) = self.table.get_mut(connection)
+                    && open.stage == Stage::Open
+                {
+                    open.rare = None;
+                }
+                self.handle(Input::Identified { connection, identity });
             }
             FrontMessage::Drain => self.handle(Input::Drain),
             FrontMessage::Stop => self.stopping = true,
@@ -123,8 +142,8 @@ impl WorkerLoop {
                 return self.table.release(key);
             }
         };
-        let Adoption { dialect, head, prelude, place, .. } = adoption;
-        self.table.insert(key, Connection::new(transport, Opening { dialect, head, prelude, place }));
+        let Adoption { dialect, head, prelude, token, place, .. } = adoption;
+        self.table.insert(key, Connection::new(transport, Opening { dialect, head, prelude, token, place }));
         if self.node.echo.is_some() && !dialect.is_sse() {
             return self.read(key);
         }
@@ -157,8 +176,10 @@ impl WorkerLoop {
         let Some(connection) = self.table.get_mut(key) else { return };
         let mut frame = Vec::new();
         if !connection.dialect.is_sse() {
-            let reason = realtime_connector_wire::codes::CloseCode::from_number(code).map_or("", |code| code.reason());
-            websocket::encode_close(&mut frame, Some(code), reason);
+            let usual =
+                || realtime_connector_wire::codes::CloseCode::from_number(code).map_or("", |code| code.reason());
+            let said = connection.rare.as_ref().and_then(|rare| rare.reason.as_deref());
+            websocket::encode_close(&mut frame, Some(code), said.unwrap_or_else(usual));
         }
         self.linger(key, &frame, Lost::Closed);
     }

@@ -26,7 +26,6 @@ const WAITING_MAX: usize = 4_096;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A connection on its way to its worker.
-#[derive(Debug)]
 pub(crate) struct Adoption {
     pub(crate) stream: Stream,
     /// Bytes that were read together with the request.
@@ -39,8 +38,17 @@ pub(crate) struct Adoption {
     pub(crate) connect: Option<realtime_connector_core::command::Connect>,
     /// The number of the `connect` frame in a request's body.
     pub(crate) reference: Option<u64>,
+    /// The explicit token of a handshake that is followed by a `connect` frame.
+    pub(crate) token: Option<String>,
     /// Kept until the stream is let go of.
     pub(crate) place: Place,
+}
+
+impl std::fmt::Debug for Adoption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Tokens never reach a log.
+        f.debug_struct("Adoption").field("client", &self.client).finish_non_exhaustive()
+    }
 }
 
 /// One connection's share of what the node holds. It comes back when dropped, wherever the connection ended.

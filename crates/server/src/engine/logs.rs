@@ -7,8 +7,8 @@ use realtime_connector_core::options::Retention;
 use realtime_connector_core::position::{Epoch, Offset};
 use realtime_connector_core::record::Record;
 use realtime_connector_core::worker::{Input, LogFailure, NotAppended, Persist};
-use realtime_connector_store::sqlite::{Sqlite, SqliteLog, Wake};
-use realtime_connector_store::{Append, Completion, Locate, Log, LogError, MemoryLog, Read};
+use realtime_connector_store::sqlite::{Sqlite, SqliteLog};
+use realtime_connector_store::{Append, Completion, Locate, Log, LogError, MemoryLog, Read, Wake};
 
 /// The store's answers bear the number of their question only, so each kind of question has numbers of its own.
 const READ: u64 = 1 << 62;

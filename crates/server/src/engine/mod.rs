@@ -50,11 +50,11 @@ const LIFECYCLE_QUEUE: usize = 16_384;
 const ASK_QUEUE: usize = 1_024;
 
 /// A token to verify for a connection that sent it in its first frame.
-#[derive(Debug)]
 pub(crate) struct AskRequest {
     pub(crate) worker: WorkerId,
     pub(crate) connection: ConnectionKey,
     pub(crate) token: String,
+    pub(crate) asked_at: Instant,
 }
 
 /// What all threads of a node share: doors and queues, and what never changes.

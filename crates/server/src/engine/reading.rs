@@ -2,6 +2,7 @@
 
 use std::io;
 
+use realtime_connector_core::command::Command;
 use realtime_connector_core::id::ConnectionKey;
 use realtime_connector_core::rejection::Lost;
 use realtime_connector_core::session::Reply;
@@ -110,6 +111,12 @@ impl WorkerLoop {
                 Ok(Some(Message::Text(text))) if listens => {
                     let frame = json::decode(text, &self.decode_limits);
                     connection.decoder.release();
+                    if let Ok(Command::Connect(connect)) = &frame.result
+                        && connect.token.is_none()
+                    {
+                        // It goes by the identity of the handshake, whose token is not needed any more.
+                        connection.rare = None;
+                    }
                     let reply = Reply::Stream(frame.reference);
                     self.handle(match frame.result {
                         Ok(command) => Input::Command { connection: key, command, reply },

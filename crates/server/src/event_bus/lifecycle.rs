@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::EventBus;
 use crate::app::App;
+use crate::message::value_of;
 
 /// Everything the server publishes.
 pub(crate) const SERVER_TYPES: [&str; 8] = [
@@ -145,9 +146,9 @@ fn message(record: &Record) -> Map<String, Value> {
     payload
 }
 
-/// A payload as a value. It was checked to be JSON; what nests deeper than the parser goes stays text.
+/// A payload as a value. It was checked to be JSON of bounded depth when it came in.
 fn parsed(json: &[u8]) -> Value {
-    serde_json::from_slice(json).unwrap_or_else(|_| String::from_utf8_lossy(json).into_owned().into())
+    value_of(json).unwrap_or_else(|| String::from_utf8_lossy(json).into_owned().into())
 }
 
 /// How the application calls a channel. Unlike in frames, a user's own channel says whose it is.
@@ -223,6 +224,8 @@ mod tests {
 
     #[test]
     fn a_message_is_told_with_its_payload_as_json() {
+        let deep = (0..128).fold(json!(1), |inner, _| json!([inner]));
+        assert_eq!(parsed(deep.to_string().as_bytes()), deep, "as deep as data may be");
         let channel = ChannelKey::named(AppId::default(), ChannelName::parse("orders").expect("a name"));
         let record = Record {
             channel,

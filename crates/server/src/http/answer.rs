@@ -1,7 +1,7 @@
 //! Answers of the HTTP API: JSON, never kept by a cache, never taken for anything else by a browser.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
@@ -27,10 +27,13 @@ pub(super) fn with_type(content_type: &'static str, body: impl Into<Body>) -> Re
     response
 }
 
-/// Marks whatever leaves the API.
-pub(super) async fn mark(mut response: Response) -> Response {
+/// Marks whatever leaves the server and does not say itself how long it is good: caches may keep a 204 or a 404 otherwise.
+pub(crate) async fn mark(mut response: Response) -> Response {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return response;
+    }
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     response
 }

@@ -22,9 +22,7 @@ use super::problem::Refusal;
 use super::schemas::{ChannelBody, Empty, MetaBody, Subscribed};
 use super::{answer, body};
 use crate::app::App;
-
-/// Bytes of `reason`: what a WebSocket Close frame has room for (RFC 6455, section 5.5).
-const REASON_BYTES_MAX: usize = 123;
+use crate::connections::close_reason;
 
 /// A connection as the registry shows it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -205,13 +203,9 @@ pub(super) async fn end(
     request: Request,
 ) -> Result<Response, Refusal> {
     let params = Params::read(request.uri(), &["reason"])?;
-    let reason = params.get("reason");
-    if reason.is_some_and(|reason| reason.len() > REASON_BYTES_MAX || reason.chars().any(char::is_control)) {
-        let message = format!("must be at most {REASON_BYTES_MAX} bytes without control characters");
-        return Err(Rejection::field("reason", message).into());
-    }
+    let reason = params.get("reason").map(close_reason).transpose()?.flatten();
     let id = connection_id(path)?;
-    let end = Call::Disconnect { connection: id.key, reason: reason.filter(|it| !it.is_empty()).map(Arc::from) };
+    let end = Call::Disconnect { connection: id.key, reason };
     found(call(&app, id, end).await?)
 }
 

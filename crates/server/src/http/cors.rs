@@ -1,9 +1,11 @@
 //! Cross-origin requests: an allow-list of exact origins.
 //!
-//! In dev mode pages of `localhost` and `127.0.0.1` on any port are allowed. An origin is allowed as a whole, byte for byte, or not
-//! at all; `null` never is, not even where `*` allows any page. Credentials are never offered, so a foreign page cannot use a
-//! visitor's cookies.
+//! In dev mode pages of loopback on any port are allowed. An origin is allowed as a whole, byte for byte, or not at all; `null`
+//! never is, not even where `*` allows any page. `Access-Control-Allow-Credentials` is never sent, so no foreign page can read what
+//! a visitor's cookies open. Browsers ask nobody before a WebSocket, though, and send the cookie along: an origin on the list is
+//! trusted with its visitors' identity, and `*` together with `auth.cookie` is refused by the configuration.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -35,7 +37,7 @@ impl Cors {
     }
 }
 
-/// `http://localhost:3000` and the like; any port, exact host.
+/// `http://localhost:3000` and the like; any port, a host of loopback.
 fn is_loopback_origin(origin: &str) -> bool {
     let Some(authority) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else {
         return false;
@@ -43,16 +45,16 @@ fn is_loopback_origin(origin: &str) -> bool {
     is_loopback_authority(authority)
 }
 
-/// `localhost`, `127.0.0.1` or `[::1]`, with or without a port.
+/// `localhost`, a literal of 127.0.0.0/8, or `[::1]`, with or without a port. A literal cannot be made to point elsewhere.
 pub(super) fn is_loopback_authority(authority: &str) -> bool {
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| {
-        authority.strip_prefix(host).is_some_and(|rest| {
-            rest.is_empty()
-                || rest.strip_prefix(':').is_some_and(|port| {
-                    !port.is_empty() && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit())
-                })
-        })
-    })
+    let (host, port) = match authority.strip_prefix("[::1]") {
+        Some(rest) => ("[::1]", rest),
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let is_port = |port: &str| (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_loopback = || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+        && (["localhost", "[::1]"].contains(&host) || is_loopback())
 }
 
 /// The headers for an allowed origin; none for others.
@@ -138,7 +140,13 @@ mod tests {
     #[test]
     fn dev_mode_allows_pages_of_loopback() {
         let cors = cors(&[], true);
-        let good = ["http://localhost", "http://localhost:3000", "https://127.0.0.1:8443", "http://[::1]:80"];
+        let good = [
+            "http://localhost",
+            "http://localhost:3000",
+            "https://127.0.0.1:8443",
+            "http://[::1]:80",
+            "http://127.0.0.2",
+        ];
         for origin in good {
             assert!(cors.allows(origin), "{origin:?}");
         }
@@ -151,7 +159,14 @@ mod tests {
             "http://evil-localhost",
             "http://127.0.0.1.evil.example",
             "http://127.0.0.1@evil.example",
-            "http://127.0.0.2",
+            "http://127.0.0.2.",
+            "http://127.1",
+            "http://127.0.0.256",
+            "http://0127.0.0.1",
+            "http://2130706433",
+            "http://[::1]80",
+            "http://[::1",
+            "http://128.0.0.1",
             "HTTP://localhost",
             "http://LOCALHOST",
             "file://localhost",

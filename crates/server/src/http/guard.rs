@@ -3,8 +3,8 @@
 //! - Every request says once, and only once, whom it is for, and its head is not larger than any honest one.
 //! - A page of another origin is refused unless `cors.allowedOrigins` names it. Requests without `Origin` come from programs, or
 //!   from a person who follows a link; both may come in.
-//! - In dev mode a Host that is not loopback is refused too. Loopback alone is no protection: any page in the developer's browser
-//!   reaches it, and DNS rebinding makes a foreign name point to it.
+//! - In dev mode a Host that is not loopback is refused too, and a peer that is not, or that nobody knows. Loopback alone is no
+//!   protection: any page in the developer's browser reaches it, and DNS rebinding makes a foreign name point to it.
 //! - `X-Forwarded-*` and their like are never looked at: anybody can send them.
 
 use std::sync::Arc;
@@ -88,11 +88,16 @@ fn check_visitor(app: &App, request: &Request) -> Result<(), Rejection> {
     let forbidden = |message: &'static str| Rejection::new(RejectionKind::Forbidden, message);
     let host = request.extensions().get::<Authority>().and_then(|authority| authority.0.as_deref());
     if app.dev && !host.is_some_and(|host| cors::is_loopback_authority(&host.to_ascii_lowercase())) {
-        return Err(forbidden("dev mode answers only to localhost, 127.0.0.1 and [::1] as Host"));
+        return Err(forbidden("dev mode answers only to localhost, 127.0.0.0/8 and [::1] as Host"));
     }
-    // A host application may listen anywhere. Where it does not tell the address, the Host must do.
-    if app.dev && peer_address(request.extensions()).is_some_and(|peer| !peer.ip().to_canonical().is_loopback()) {
-        return Err(forbidden("dev mode answers only to this machine"));
+    // A host application may listen anywhere, and a Host can be made up.
+    if app.dev {
+        let unknown = "dev mode needs the peer's address: serve the application with \
+                       into_make_service_with_connect_info::<SocketAddr>()";
+        let peer = peer_address(request.extensions()).ok_or_else(|| forbidden(unknown))?;
+        if !peer.ip().to_canonical().is_loopback() {
+            return Err(forbidden("dev mode answers only to this machine"));
+        }
     }
     let allowed = |origin: &axum::http::HeaderValue| {
         origin

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 
+use super::problem;
 use crate::app::App;
 
 /// Whether the process answers
@@ -25,10 +27,11 @@ pub(crate) async fn live() -> &'static str {
         (status = 503, description = "Not yet, or the server goes down", body = String),
     ),
 )]
-pub(crate) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     if app.ready.load(Ordering::Relaxed) {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "going down\n")
+        return "ready\n".into_response();
     }
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, "going down\n").into_response();
+    problem::say_when(&mut response, None);
+    response
 }

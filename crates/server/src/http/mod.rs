@@ -1,6 +1,6 @@
 //! The HTTP side: the router, and one file per resource.
 
-mod answer;
+pub(crate) mod answer;
 pub(crate) mod body;
 mod broadcast;
 mod channels;
@@ -15,7 +15,7 @@ mod key;
 mod metrics;
 mod openapi;
 mod pages;
-mod params;
+pub(crate) mod params;
 mod playground;
 pub(crate) mod problem;
 mod schemas;
@@ -45,6 +45,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(from_fn_with_state(app.clone(), cors::apply))
         .layer(from_fn(guard::head))
+        .layer(map_response(answer::mark))
         .with_state(app.clone())
 }
 
@@ -67,7 +68,6 @@ fn providers(app: &Arc<App>) -> Router<Arc<App>> {
 /// What servers call, and what looks at them. Everything needs a key, but for what pages must know before they connect.
 fn api(app: &Arc<App>) -> Router<Arc<App>> {
     let require_key = || from_fn_with_state(app.clone(), key::require);
-    // A stream has marks of its own.
     let events = Router::new().route("/api/events", get(events::handle)).route_layer(require_key());
     let connection = get(connections::get).delete(connections::end).patch(connections::set_meta);
     Router::new()
@@ -83,6 +83,5 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/metrics", get(metrics::handle))
         .route_layer(require_key())
         .route("/api/info", get(info::handle))
-        .layer(map_response(answer::mark))
         .merge(events)
 }

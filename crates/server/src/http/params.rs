@@ -1,5 +1,7 @@
 //! Query parameters of the HTTP API: strict, because a filter with a slip in its name would silently match everything.
 
+use std::borrow::Cow;
+
 use axum::http::Uri;
 use realtime_connector_core::id::NameError;
 use realtime_connector_core::limits;
@@ -24,14 +26,14 @@ impl Params {
         let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         for pair in pairs {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name).ok_or_else(|| Rejection::field("query", "is not percent-encoded UTF-8"))?;
+            let name = decode(name).ok_or_else(|| undecodable("query"))?;
             let Some(name) = known.iter().find(|known| **known == name).copied() else {
                 return Err(unknown(&name, known));
             };
             if params.get(name).is_some() {
                 return Err(Rejection::field(name, "must be given once"));
             }
-            let value = decode(value).ok_or_else(|| Rejection::field(name, "is not percent-encoded UTF-8"))?;
+            let value = decode(value).ok_or_else(|| undecodable(name))?;
             params.0.push((name, value));
         }
         Ok(params)
@@ -84,8 +86,12 @@ fn unknown(name: &str, known: &[&str]) -> Rejection {
     Rejection::field(name[..end].to_owned(), message)
 }
 
+pub(crate) fn undecodable(field: impl Into<Cow<'static, str>>) -> Rejection {
+    Rejection::field(field, "is not percent-encoded UTF-8")
+}
+
 /// Undoes `application/x-www-form-urlencoded`. Names are compared byte for byte, so nothing is repaired on the way.
-fn decode(text: &str) -> Option<String> {
+pub(crate) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -35,10 +35,7 @@ pub(crate) fn response(rejection: &Rejection) -> Response {
     let (status, body) = json::problem_json(rejection);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = problem(status, body);
-    if let Some(ms) = rejection.retry_after_ms {
-        let seconds = HeaderValue::from(u64::from(ms.div_ceil(1_000)));
-        response.headers_mut().insert(header::RETRY_AFTER, seconds);
-    }
+    say_when(&mut response, rejection.retry_after_ms);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         close(&mut response);
     }
@@ -46,6 +43,17 @@ pub(crate) fn response(rejection: &Rejection) -> Response {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
+}
+
+/// Says when to come back: at the moment that is known, and at any rate where the status promises that it is said.
+pub(crate) fn say_when(response: &mut Response, retry_after_ms: Option<u32>) {
+    /// In milliseconds: what clients that are told nothing begin with.
+    const DEFAULT_MS: u32 = 1_000;
+    let promised = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&response.status());
+    if let Some(ms) = retry_after_ms.or(promised.then_some(DEFAULT_MS)) {
+        let seconds = HeaderValue::from(u64::from(ms.div_ceil(1_000)));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
 }
 
 /// Ends the connection after this answer: whoever has too much to do needs its descriptor back. HTTP/2 leaves the header out.

@@ -15,7 +15,7 @@ use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_wire::json::{self, DecodeLimits};
 
 use super::body;
-use super::problem::Refusal;
+use super::problem::{self, Refusal};
 use crate::app::App;
 use crate::transport::request;
 
@@ -40,6 +40,7 @@ async fn uplink(app: &App, connection: &str, request: Request) -> Result<Respons
     let limits = DecodeLimits { message_bytes: app.config.limits.message_bytes as usize };
     let decoded = json::decode_body(&bytes, &limits)?;
     // `join_all` polls in order, and a command is in the worker's queue after its first poll.
+    let sound: Vec<bool> = decoded.frames.iter().map(|frame| frame.result.is_ok()).collect();
     let answers = decoded.frames.into_iter().map(|frame| {
         let (reference, command) = (frame.reference, frame.result.map_err(Box::new));
         async move {
@@ -48,9 +49,9 @@ async fn uplink(app: &App, connection: &str, request: Request) -> Result<Respons
         }
     });
     let mut answers = join_all(answers).await;
-    if let [Event::Error { rejection, reference: None }] = &*answers
-        && rejection.kind == RejectionKind::NotFound
-    {
+    // Commands find nobody only when the session has ended. A frame that is wrong is refused whether somebody is there or not.
+    let mut served = answers.iter().zip(&sound).filter(|(_, sound)| **sound).map(|(answer, _)| answer).peekable();
+    if served.peek().is_some() && served.all(is_not_found) && !is_answer_to_one(&answers, decoded.array) {
         return Err(not_found().into());
     }
     answers.retain(is_wanted);
@@ -58,6 +59,15 @@ async fn uplink(app: &App, connection: &str, request: Request) -> Result<Respons
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     Ok(spell(app, &answers, decoded.array))
+}
+
+fn is_not_found(event: &Event) -> bool {
+    matches!(event, Event::Error { rejection, .. } if rejection.kind == RejectionKind::NotFound)
+}
+
+/// Whether a single frame asked for its answer by number, and so gets one that is called by it.
+fn is_answer_to_one(answers: &[Event], array: bool) -> bool {
+    !array && matches!(answers, [Event::Error { reference: Some(_), .. }])
 }
 
 /// Whether an answer is given: the client asked for it with a number, or something failed.
@@ -78,7 +88,7 @@ const fn is_wanted(event: &Event) -> bool {
 }
 
 fn spell(app: &App, answers: &[Event], array: bool) -> Response {
-    let mut status = StatusCode::OK;
+    let (mut status, mut retry_after_ms) = (StatusCode::OK, None);
     let mut bytes = Vec::new();
     if array {
         bytes.push(b'[');
@@ -90,6 +100,7 @@ fn spell(app: &App, answers: &[Event], array: bool) -> Response {
         if let (Event::Error { rejection, .. }, false) = (event, array) {
             let code = json::code(rejection.kind).status();
             status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            retry_after_ms = rejection.retry_after_ms;
         }
         json::write_event(&mut bytes, event, &app.node.keys);
     }
@@ -99,5 +110,6 @@ fn spell(app: &App, answers: &[Event], array: bool) -> Response {
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    problem::say_when(&mut response, retry_after_ms);
     response
 }

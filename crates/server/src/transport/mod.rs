@@ -16,7 +16,6 @@ use realtime_connector_core::session::Client;
 use crate::engine::{Adoption, Place, Stream};
 
 /// A connection that only lacks its stream.
-#[derive(Debug)]
 pub(crate) struct Handover {
     /// Bytes to write first.
     pub(crate) head: Bytes,
@@ -26,12 +25,21 @@ pub(crate) struct Handover {
     pub(crate) connect: Option<Connect>,
     /// The number of the `connect` frame in the request's body.
     pub(crate) reference: Option<u64>,
+    /// The explicit token of a handshake that is followed by a `connect` frame.
+    pub(crate) token: Option<String>,
     pub(crate) place: Place,
+}
+
+impl std::fmt::Debug for Handover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Tokens never reach a log.
+        f.debug_struct("Handover").field("client", &self.client).finish_non_exhaustive()
+    }
 }
 
 impl Handover {
     pub(crate) fn with(self, stream: Stream, prelude: Bytes) -> Adoption {
-        let Self { head, dialect, client, identity, connect, reference, place } = self;
-        Adoption { stream, prelude, head, dialect, client, identity, connect, reference, place }
+        let Self { head, dialect, client, identity, connect, reference, token, place } = self;
+        Adoption { stream, prelude, head, dialect, client, identity, connect, reference, token, place }
     }
 }

@@ -16,6 +16,7 @@ use realtime_connector_core::session::{Client, Protocol, Provider};
 use realtime_connector_wire::json;
 
 use crate::auth::Credentials;
+use crate::http::params;
 
 /// The peer of the socket a request came by. Forwarding headers are not believed: anybody can send them.
 #[derive(Clone, Copy, Debug)]
@@ -43,21 +44,24 @@ impl Query {
     pub(crate) fn parse(parts: &Parts) -> Result<Self, Rejection> {
         let mut query = Self::default();
         let text = parts.uri.query().unwrap_or_default();
-        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // What is no name at all is none of ours.
+            let Some(name) = params::decode(name) else { continue };
             let single = match &*name {
-                "channel" => {
-                    query.channels.push(value.into_owned());
-                    continue;
-                }
-                "since" => &mut query.since,
-                "ticket" => &mut query.ticket,
-                "userId" => &mut query.user_id,
-                "format" => &mut query.format,
-                "lastEventId" => &mut query.last_event_id,
+                "channel" => None,
+                "since" => Some(&mut query.since),
+                "ticket" => Some(&mut query.ticket),
+                "userId" => Some(&mut query.user_id),
+                "format" => Some(&mut query.format),
+                "lastEventId" => Some(&mut query.last_event_id),
                 _ => continue,
             };
-            if single.replace(value.into_owned()).is_some() {
-                return Err(Rejection::field(name.into_owned(), "must be given once"));
+            let Some(value) = params::decode(value) else { return Err(params::undecodable(name)) };
+            match single {
+                None => query.channels.push(value),
+                Some(single) if single.is_none() => *single = Some(value),
+                Some(_) => return Err(Rejection::field(name, "must be given once")),
             }
         }
         Ok(query)

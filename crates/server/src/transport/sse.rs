@@ -3,7 +3,8 @@
 //! - Our own listener, HTTP/1.1: the socket moves before any response exists; the head is written by hand, the body ends with the
 //!   connection and is never chunked, so that shared bytes are the same everywhere.
 //! - HTTP/2 and routers mounted in a host application: the response body is pumped.
-//! - EOF makes a browser come back, 204 and errors stop it for good. So overload is 200, a jittered `retry:`, and the end.
+//! - EOF makes a browser come back, 204 and errors stop it for good. So overload, and whatever else passes by itself, is 200, a
+//!   jittered `retry:`, and the end.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -21,7 +22,7 @@ use realtime_connector_core::command::{Command, Connect, Listen};
 use realtime_connector_core::frame::Dialect;
 use realtime_connector_core::id::{AppId, ChannelKey};
 use realtime_connector_core::permissions::Identity;
-use realtime_connector_core::position::{Position, Start};
+use realtime_connector_core::position::{Epoch, Position, Start};
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_core::session::Provider;
 use realtime_connector_wire::cursor::Cursor;
@@ -32,6 +33,7 @@ use super::pump::{self, TaskEnd};
 use super::request::{self, Query};
 use super::takeover::{Note, Takeover};
 use crate::app::App;
+use crate::auth;
 use crate::engine::Stream;
 use crate::http::problem::Refusal;
 use crate::http::{body, cors, problem};
@@ -61,9 +63,8 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     }
     let handover = match prepare(&app, &parts, request_body).await {
         Ok(handover) => handover,
-        Err(Refusal::Rejection(rejection))
-            if rejection.kind == RejectionKind::Overloaded && parts.method == Method::GET =>
-        {
+        // Any other status would stop an `EventSource` for good, although the same request can succeed later.
+        Err(Refusal::Rejection(rejection)) if json::code(rejection.kind).retryable() && parts.method == Method::GET => {
             return overloaded(&app);
         }
         Err(refusal) => return refusal.into_response(),
@@ -104,14 +105,15 @@ async fn prepare(app: &App, parts: &Parts, request_body: Body) -> Result<Handove
         }
         credentials.token = Some(token);
     }
-    let identity = app.authenticator.authenticate(credentials).await?.ok_or_else(crate::auth::needs_credentials)?;
+    let identity = auth::ask(&*app.authenticator, credentials, auth::PATIENCE).await?;
+    let identity = identity.ok_or_else(auth::needs_credentials)?;
     let dialect = dialect(parts, &query)?;
     if let Some(cursor) = last_event_id(parts, &query) {
         restore(app, &cursor, &identity, &mut connect);
     }
     let client = app.user_agents.client(parts, Provider::Sse);
     let (identity, connect) = (Some(identity), Some(connect));
-    Ok(Handover { head: Bytes::new(), dialect, client, identity, connect, reference, place })
+    Ok(Handover { head: Bytes::new(), dialect, client, identity, connect, reference, token: None, place })
 }
 
 async fn posted_connect(app: &App, parts: &Parts, request_body: Body) -> Result<(Option<u64>, Connect), Refusal> {
@@ -160,12 +162,12 @@ fn open(app: &App, sealed: &str) -> Option<Cursor> {
     app.node.keys.open_cursor(sealed).and_then(|plain| Cursor::decode(&plain))
 }
 
-/// Sets the positions of a cursor as starting points. A cursor that does not open is ignored: the epoch it was made in is over,
-/// and the first messages will tell.
+/// Sets the positions of a cursor as starting points. Channels of the URL that it does not name are new to the client and begin at
+/// the head.
 fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) {
-    let Some(cursor) = open(app, sealed) else { return lose_position(connect) };
+    let Some(cursor) = open(app, sealed) else { return lose_position(identity, connect) };
     // With too many channels for a cursor the positions are unknown, and pretending otherwise would be silent loss.
-    let Some(epoch) = cursor.epoch.filter(|_| cursor.complete) else { return lose_position(connect) };
+    let Some(epoch) = cursor.epoch.filter(|_| cursor.complete) else { return lose_position(identity, connect) };
     let offset_of = |channel: &ChannelKey| {
         let print = channel.fingerprint();
         cursor.offsets.iter().find(|(fingerprint, _)| *fingerprint == print).map(|(_, offset)| *offset)
@@ -179,27 +181,23 @@ fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) 
             subscribe.start = since(offset);
         }
     }
-    if let Some(offset) = offset_of(&ChannelKey::everyone(AppId::default())) {
-        implicit(connect, Listen::Everyone, since(offset));
-    }
+    // A user's channel has no state before its first message: no position means "from its first one on".
+    let from = |channel| offset_of(&channel).map_or_else(|| Start::Beginning(epoch.clone()), since);
+    implicit(connect, Listen::Everyone, from(ChannelKey::everyone(AppId::default())));
     if let Some(user) = &identity.user {
-        let channel = ChannelKey::user(identity.app, user.clone());
-        // A user's channel has no state before its first message: no position means "from its first one on".
-        let from = match offset_of(&channel) {
-            Some(offset) => since(offset),
-            None => Start::Beginning(epoch.clone()),
-        };
-        implicit(connect, Listen::OwnUser, from);
+        implicit(connect, Listen::OwnUser, from(ChannelKey::user(identity.app, user.clone())));
     }
 }
 
-/// The client had a position that nobody can read any more: each channel answers with an `epoch` gap and what it retains.
-fn lose_position(connect: &mut Connect) {
-    for subscribe in &mut connect.subscriptions {
-        if subscribe.start == Start::Now {
-            let epoch = realtime_connector_core::position::Epoch::none();
-            subscribe.start = Start::Since(Position { epoch, offset: 0 });
-        }
+/// The client had positions that nobody can read any more: each channel answers with an `epoch` gap and what it retains.
+fn lose_position(identity: &Identity, connect: &mut Connect) {
+    let nowhere = || Start::Since(Position { epoch: Epoch::none(), offset: 0 });
+    for subscribe in connect.subscriptions.iter_mut().filter(|it| it.start == Start::Now) {
+        subscribe.start = nowhere();
+    }
+    implicit(connect, Listen::Everyone, nowhere());
+    if identity.user.is_some() {
+        implicit(connect, Listen::OwnUser, nowhere());
     }
 }
 

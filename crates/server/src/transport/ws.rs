@@ -22,6 +22,7 @@ use super::request::{self, Query};
 use super::takeover::{Note, Takeover};
 use super::{Handover, pump};
 use crate::app::App;
+use crate::auth;
 use crate::engine::Stream;
 use crate::http::problem;
 
@@ -91,14 +92,15 @@ async fn prepare(
     let query = Query::parse(parts)?;
     let credentials = request::credentials(parts, &query, app.config.auth.cookie.as_deref())?;
     let connects = query.connects();
-    let identity = app.authenticator.authenticate(credentials).await?;
+    let token = if connects { None } else { credentials.token.clone() };
+    let identity = auth::ask(&*app.authenticator, credentials, auth::PATIENCE).await?;
     let connect = connects.then(|| query.connect(app.config.limits.channels_per_connection as usize)).transpose()?;
     if connects && identity.is_none() {
-        return Err(crate::auth::needs_credentials());
+        return Err(auth::needs_credentials());
     }
     let client = app.user_agents.client(parts, Provider::WebSocket);
     let dialect = Dialect::WebSocketJson;
-    Ok(Handover { head: Bytes::new(), dialect, client, identity, connect, reference: None, place })
+    Ok(Handover { head: Bytes::new(), dialect, client, identity, connect, reference: None, token, place })
 }
 
 /// Copies bytes between an upgraded stream and its worker until either ends.

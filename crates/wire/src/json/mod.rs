@@ -111,8 +111,7 @@ pub fn decode(text: &str, limits: &DecodeLimits) -> Decoded {
 pub fn decode_body(body: &[u8], limits: &DecodeLimits) -> Result<Body, Rejection> {
     let text = utf8(body)?;
     if !text.trim_start().starts_with('[') {
-        limits.check_frame(text)?;
-        return Ok(Body { frames: vec![decode(text, limits)], array: false });
+        return Ok(Body { frames: vec![decode_bounded(text, limits)], array: false });
     }
     let Some(texts) = fields::list(text, BODY_FRAMES_MAX)? else {
         let message = format!("a body must be at most {BODY_FRAMES_MAX} frames");
@@ -121,11 +120,18 @@ pub fn decode_body(body: &[u8], limits: &DecodeLimits) -> Result<Body, Rejection
     if texts.is_empty() {
         return Err(Rejection::new(RejectionKind::BadRequest, "a body must be at least one frame"));
     }
-    let one = |text: &str| match limits.check_frame(text) {
+    Ok(Body { frames: texts.into_iter().map(|text| decode_bounded(text, limits)).collect(), array: true })
+}
+
+/// Decodes a frame whose size nobody has looked at. One that is too large is still read for its `ref`.
+fn decode_bounded(text: &str, limits: &DecodeLimits) -> Decoded {
+    match limits.check_frame(text) {
         Ok(()) => decode(text, limits),
-        Err(rejection) => Decoded { reference: None, result: Err(rejection) },
-    };
-    Ok(Body { frames: texts.into_iter().map(one).collect(), array: true })
+        Err(rejection) => {
+            let reference = Object::read(text, Shape::Frame).reference().ok().flatten();
+            Decoded { reference, result: Err(rejection) }
+        }
+    }
 }
 
 fn utf8(body: &[u8]) -> Result<&str, Rejection> {

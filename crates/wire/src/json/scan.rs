@@ -3,7 +3,8 @@
 //! The values of clients are passed on as they came and never parsed here; this bound protects the parsers of those who get
 //! them, many of which recurse.
 
-/// Levels of objects and lists within a client's value. The common parsers take 128 and more.
+/// Levels of objects and lists within a client's value. Some common parsers stop at 128 levels or at 127 of the whole frame, and
+/// need their bound lifted or the value kept as text for the last few; most take a thousand and more.
 pub const DEPTH_MAX: usize = 128;
 
 /// Whether a valid JSON text has more than [`DEPTH_MAX`] levels.

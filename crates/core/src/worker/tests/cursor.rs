@@ -1,6 +1,9 @@
 //! The cursor of an event stream: what a client that was cut comes back with.
 
-use crate::worker::testing::check;
+use crate::event::CursorPositions;
+use crate::id::ConnectionKey;
+use crate::position::Epoch;
+use crate::worker::testing::{Node, Plan, check};
 
 #[test]
 fn a_cursor_names_what_the_write_brought() {
@@ -12,11 +15,11 @@ fn a_cursor_names_what_the_write_brought() {
         bo > publish news a & bo > publish chat b & bo > publish chat c
         ada opens sse connect news
         ada < connected [news 1..1]
-        ada holds news=1
+        ada holds $all=0 news=1
         ada > subscribe #1 chat@1
         ada < subscribed #1 chat 1..2 recovered
         ada < chat 2 c
-        ada holds news=1 chat=2
+        ada holds $all=0 news=1 chat=2
         bo > publish user:ada d & bo > publish $all e
         bo < $all 1 e
         ada <* $user:ada 1 d | $all 1 e
@@ -49,7 +52,7 @@ fn a_client_that_is_cut_misses_nothing() {
         ada < news 1 a
         ada < news 2 b
         ada < news 3 c
-        ada holds news=2
+        ada holds $all=0 news=2
         bo > publish user:ada e & bo > publish $all f
         bo < $all 1 f
         ada resumes
@@ -72,7 +75,7 @@ fn a_cursor_does_not_hide_a_gap_that_has_not_left() {
         ada opens sse connect news@1 & ada stops & ada takes 1
         ada reads 1
         ada < connected [news 2..4 unrecovered]
-        ada holds news=1
+        ada holds $all=0 news=1
         ada resumes
         ada < connected [$all 0..0 recovered] [$user:ada 0..0 recovered] [news 2..4 unrecovered]
         ada < news gap 2-2 window
@@ -81,8 +84,13 @@ fn a_cursor_does_not_hide_a_gap_that_has_not_left() {
         eve opens sse connect news@x:3 & eve stops & eve takes 1
         eve reads 1
         eve < connected [news 2..4 unrecovered]
-        eve holds
-        eve drops
+        eve holds $all=0 news=?
+        eve takes 9
+        eve resumes
+        eve < connected [$all 0..0 recovered] [$user:eve 0..0 recovered] [news 2..4 unrecovered]
+        eve < news gap epoch, on from 2
+        eve < news 3 c
+        eve < news 4 d
         ",
     );
 }
@@ -112,7 +120,7 @@ fn a_frame_of_a_channel_that_was_left_moves_nobody_elses_position() {
         ada < old 3 c
         ada < old 4 d
         ada < new 1 e
-        ada holds new=1
+        ada holds $all=0 new=1
         ",
     );
 }
@@ -140,7 +148,42 @@ fn the_last_cursor_of_an_ended_stream_is_whole() {
         ada < news 1 a
         ada < news 2 b
         ada < goaway Stopped
-        ada holds news=2 chat=1
+        ada holds $all=0 news=2 chat=1
         ",
     );
+}
+
+/// Positions before the first message were left out, so a stream that was cut before a quiet channel's first message came back
+/// to miss it.
+#[test]
+fn a_cursor_names_channels_that_have_no_message_yet() {
+    check(
+        "
+        node steady
+        bo opens connect
+        bo < connected
+        ada opens sse connect news quiet
+        ada < connected [news 0..0] [quiet 0..0]
+        ada holds $all=0 news=0 quiet=0
+        bo > publish news a
+        ada < news 1 a
+        ada holds $all=0 news=1 quiet=0
+        ada stops & ada takes 1
+        bo > publish quiet b & bo > publish $all c & bo > publish user:ada d
+        bo < $all 1 c
+        ada resumes
+        ada < connected [$all 0..1 recovered] [$user:ada 0..1 recovered] [news 1..1 recovered] [quiet 0..1 recovered]
+        ada <* quiet 1 b | $all 1 c | $user:ada 1 d
+        ",
+    );
+}
+
+/// A position that another client had left behind in the buffer gave its epoch to a cursor that had none.
+#[test]
+fn a_cursor_holds_nothing_of_the_stream_before_it() {
+    let mut positions = CursorPositions { epoch: Epoch::parse("stale"), offsets: vec![(1, 2)] };
+    let mut node = Node::new(Plan::steady(1));
+    let nobody = ConnectionKey { slot: 9, generation: 9 };
+    assert_eq!(node.workers[0].move_cursor(nobody, 1, &mut positions), None);
+    assert_eq!(positions, CursorPositions::default());
 }
