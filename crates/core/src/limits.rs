@@ -70,6 +70,8 @@ pub const HISTORY_PAGE: u32 = 100;
 pub const HISTORY_PAGE_MAX: u32 = 1_000;
 /// Bytes of messages after which an answer about the past ends: what a browser takes without stutter.
 pub const HISTORY_PAGE_BYTES: usize = 512 * 1024;
+/// Epochs in one cursor: that of memory, that of the store, and what accepted losses have left.
+pub const CURSOR_EPOCHS: usize = 4;
 /// Pause after the log could not be read, before it is asked again.
 pub const LOG_RETRY: Duration = Duration::from_millis(500);
 /// Longest time to live of a message: a year, like the longest cookie a browser keeps.

@@ -7,18 +7,22 @@
 //! |---|---|
 //! | 1 | version, 1 |
 //! | 13 | session |
-//! | 1 + n | length of the epoch, and the epoch; length 0 = no epoch, and then no positions |
-//! | 1 | count of positions; 255 = there were more than [`CURSOR_POSITIONS_MAX`], and none is in here |
+//! | 1 | count of epochs; 255 = the positions did not fit ([`CURSOR_POSITIONS_MAX`]), and none is in here |
+//! | | for each epoch: |
+//! | 1 + n | length of the epoch, at most [`CURSOR_EPOCH_BYTES_MAX`], and the epoch |
+//! | 1 | count of positions, at least 1 |
 //! | 8 + 1…8 each | fingerprint of the channel (big endian), offset (7 bits a byte, low ones first, the top bit says that more come) |
 
-use realtime_connector_core::event::CursorPositions;
+use realtime_connector_core::event::{CursorPositions, EpochPositions};
 use realtime_connector_core::id::{CONNECTION_ID_BYTES, ConnectionId};
-use realtime_connector_core::limits::SAFE_INTEGER_MAX;
-use realtime_connector_core::position::Epoch;
+use realtime_connector_core::limits::{CURSOR_EPOCHS, SAFE_INTEGER_MAX};
+use realtime_connector_core::position::{Epoch, Position};
 
-/// Positions in one cursor: as many as fit when the epoch and the offsets are as long as they can be, and the whole is sealed,
-/// spelled in base64 and at most 1 KiB (larger headers are cut by some proxies).
-pub const CURSOR_POSITIONS_MAX: usize = 40;
+/// Positions in one cursor: as many as fit when epochs and offsets are as long as they can be, and the whole is sealed, spelled in
+/// base64 and at most 1 KiB (larger headers are cut by some proxies).
+pub const CURSOR_POSITIONS_MAX: usize = 38;
+/// Bytes of an epoch in a cursor; those of our logs are no longer.
+pub const CURSOR_EPOCH_BYTES_MAX: usize = 16;
 
 const VERSION: u8 = 1;
 /// In place of a count: the positions did not fit.
@@ -31,31 +35,33 @@ const OFFSET_BYTES_MAX: usize = 8;
 pub struct Cursor {
     /// The session.
     pub session: ConnectionId,
-    /// The epoch of the offsets.
-    pub epoch: Option<Epoch>,
-    /// Fingerprint and offset per channel, in order of subscription.
-    pub offsets: Vec<(u64, u64)>,
-    /// Whether `offsets` holds all positions. Otherwise there were too many and it is empty: the client had positions, and
-    /// nobody knows them any more.
-    pub complete: bool,
+    /// Positions by epoch; `None` where there were too many: the client had positions, and nobody knows them any more.
+    pub positions: Option<Vec<EpochPositions>>,
 }
 
-/// Appends the packed form of a cursor. Offsets without an epoch mean nothing and are left out.
+/// Appends the packed form of a cursor.
 pub fn encode(out: &mut Vec<u8>, positions: &CursorPositions, session: ConnectionId) {
-    let epoch = positions.epoch.as_ref().map_or("", Epoch::as_str);
-    let offsets = if epoch.is_empty() { &[][..] } else { &positions.offsets };
     out.push(VERSION);
     out.extend_from_slice(&session.to_bytes());
-    out.push(u8::try_from(epoch.len()).expect("an epoch has at most 64 bytes"));
-    out.extend_from_slice(epoch.as_bytes());
-    if offsets.len() > CURSOR_POSITIONS_MAX {
+    let (mut epochs, mut count, mut fits) = (0, 0, true);
+    for group in positions.iter() {
+        epochs += 1;
+        count += group.offsets.len();
+        fits &= group.epoch.as_str().len() <= CURSOR_EPOCH_BYTES_MAX;
+    }
+    if !fits || count > CURSOR_POSITIONS_MAX {
         out.push(OMITTED);
         return;
     }
-    out.push(offsets.len() as u8);
-    for (fingerprint, offset) in offsets {
-        out.extend_from_slice(&fingerprint.to_be_bytes());
-        write_offset(out, *offset);
+    out.push(epochs);
+    for group in positions.iter() {
+        out.push(group.epoch.as_str().len() as u8);
+        out.extend_from_slice(group.epoch.as_str().as_bytes());
+        out.push(group.offsets.len() as u8);
+        for (fingerprint, offset) in &group.offsets {
+            out.extend_from_slice(&fingerprint.to_be_bytes());
+            write_offset(out, *offset);
+        }
     }
 }
 
@@ -65,25 +71,58 @@ impl Cursor {
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (&version, rest) = bytes.split_first()?;
         let (session, rest) = rest.split_first_chunk::<CONNECTION_ID_BYTES>()?;
-        let (&epoch_len, rest) = rest.split_first()?;
-        let (epoch, rest) = rest.split_at_checked(usize::from(epoch_len))?;
-        let (&count, mut rest) = rest.split_first()?;
-        let epoch = if epoch.is_empty() { None } else { Some(Epoch::parse(std::str::from_utf8(epoch).ok()?)?) };
-        let complete = count != OMITTED;
-        let count = if complete { usize::from(count) } else { 0 };
-        if version != VERSION || count > CURSOR_POSITIONS_MAX || (epoch.is_none() && (count > 0 || !complete)) {
+        let (&epochs, mut rest) = rest.split_first()?;
+        let session = ConnectionId::from_bytes(*session);
+        if version != VERSION {
             return None;
         }
-        let mut offsets = Vec::with_capacity(count);
-        for _ in 0..count {
-            let (fingerprint, tail) = rest.split_first_chunk::<FINGERPRINT_BYTES>()?;
-            let (offset, tail) = read_offset(tail)?;
-            offsets.push((u64::from_be_bytes(*fingerprint), offset));
+        if epochs == OMITTED {
+            return rest.is_empty().then_some(Self { session, positions: None });
+        }
+        if usize::from(epochs) > CURSOR_EPOCHS {
+            return None;
+        }
+        let mut groups: Vec<EpochPositions> = Vec::with_capacity(usize::from(epochs));
+        let mut count = 0;
+        for _ in 0..epochs {
+            let (group, tail) = read_group(rest)?;
+            count += group.offsets.len();
+            if groups.iter().any(|other| other.epoch == group.epoch) {
+                return None;
+            }
+            groups.push(group);
             rest = tail;
         }
-        let cursor = Self { session: ConnectionId::from_bytes(*session), epoch, offsets, complete };
-        rest.is_empty().then_some(cursor)
+        let whole = rest.is_empty() && count <= CURSOR_POSITIONS_MAX;
+        whole.then_some(Self { session, positions: Some(groups) })
     }
+
+    /// The position in a channel, by its fingerprint.
+    #[must_use]
+    pub fn position(&self, fingerprint: u64) -> Option<Position> {
+        self.positions.iter().flatten().find_map(|group| {
+            let (_, offset) = group.offsets.iter().find(|(print, _)| *print == fingerprint)?;
+            Some(Position { epoch: group.epoch.clone(), offset: *offset })
+        })
+    }
+}
+
+fn read_group(bytes: &[u8]) -> Option<(EpochPositions, &[u8])> {
+    let (&epoch_len, rest) = bytes.split_first()?;
+    let (epoch, rest) = rest.split_at_checked(usize::from(epoch_len))?;
+    let (&count, mut rest) = rest.split_first()?;
+    let epoch = Epoch::parse(std::str::from_utf8(epoch).ok()?)?;
+    if count == 0 || usize::from(epoch_len) > CURSOR_EPOCH_BYTES_MAX {
+        return None;
+    }
+    let mut offsets = Vec::with_capacity(usize::from(count));
+    for _ in 0..count {
+        let (fingerprint, tail) = rest.split_first_chunk::<FINGERPRINT_BYTES>()?;
+        let (offset, tail) = read_offset(tail)?;
+        offsets.push((u64::from_be_bytes(*fingerprint), offset));
+        rest = tail;
+    }
+    Some((EpochPositions { epoch, offsets }, rest))
 }
 
 fn write_offset(out: &mut Vec<u8>, mut offset: u64) {

@@ -106,11 +106,21 @@ pub fn json_broadcast(data: &[u8]) {
 /// When it has two forms.
 pub fn sse_cursor(data: &[u8]) {
     let Some(cursor) = Cursor::decode(data) else { return };
-    assert!(cursor.offsets.len() <= cursor::CURSOR_POSITIONS_MAX);
-    assert!(cursor.offsets.iter().all(|(_, offset)| *offset <= SAFE_INTEGER_MAX));
-    let offsets = if cursor.complete { cursor.offsets.clone() } else { vec![(0, 0); cursor::CURSOR_POSITIONS_MAX + 1] };
+    let mut positions = CursorPositions::default();
+    match &cursor.positions {
+        Some(groups) => {
+            for group in groups {
+                assert!(group.offsets.iter().all(|(_, offset)| *offset <= SAFE_INTEGER_MAX));
+                group.offsets.iter().for_each(|(print, offset)| positions.push(&group.epoch, *print, *offset));
+            }
+        }
+        None => {
+            let epoch = Epoch::parse("e").expect("an epoch");
+            (0..=cursor::CURSOR_POSITIONS_MAX as u64).for_each(|print| positions.push(&epoch, print, 0));
+        }
+    }
     let mut again = Vec::new();
-    cursor::encode(&mut again, &CursorPositions { epoch: cursor.epoch, offsets }, cursor.session);
+    cursor::encode(&mut again, &positions, cursor.session);
     assert_eq!(again, data);
 }
 

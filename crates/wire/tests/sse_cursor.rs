@@ -11,8 +11,13 @@ use realtime_connector_core::position::Epoch;
 use realtime_connector_wire::cursor::{CURSOR_POSITIONS_MAX, Cursor, encode};
 use realtime_connector_wire::fuzzing;
 
-fn positions(epoch: &str, offsets: &[(u64, u64)]) -> CursorPositions {
-    CursorPositions { epoch: Epoch::parse(epoch), offsets: offsets.to_vec() }
+fn positions(groups: &[(&str, &[(u64, u64)])]) -> CursorPositions {
+    let mut positions = CursorPositions::default();
+    for (epoch, offsets) in groups {
+        let epoch = Epoch::parse(epoch).expect("an epoch");
+        offsets.iter().for_each(|(print, offset)| positions.push(&epoch, *print, *offset));
+    }
+    positions
 }
 
 fn packed(positions: &CursorPositions) -> Vec<u8> {
@@ -26,43 +31,64 @@ fn the_form_is_the_one_that_is_documented() {
     let expected = [
         &[1][..],
         &connection().to_bytes(),
-        b"\x04k3f9\x02",
+        b"\x02\x04k3f9\x02",
         &0x0102_0304_0506_0708_u64.to_be_bytes(),
         &[0x7f],
         &u64::MAX.to_be_bytes(),
         &[0x80, 0x01],
+        b"\x01a\x01",
+        &7_u64.to_be_bytes(),
+        &[0],
     ];
-    let cursor = positions("k3f9", &[(0x0102_0304_0506_0708, 127), (u64::MAX, 128)]);
+    let cursor = positions(&[("k3f9", &[(0x0102_0304_0506_0708, 127), (u64::MAX, 128)]), ("a", &[(7, 0)])]);
     assert_eq!(packed(&cursor), expected.concat());
-    let nothing = [&[1][..], &connection().to_bytes(), &[0, 0]].concat();
+    let decoded = Cursor::decode(&expected.concat()).expect("a cursor");
+    let at = |print| decoded.position(print).map(|it| (it.epoch.as_str().to_owned(), it.offset));
+    assert_eq!(at(u64::MAX), Some(("k3f9".to_owned(), 128)));
+    assert_eq!(at(7), Some(("a".to_owned(), 0)));
+    assert_eq!(at(8), None);
+    let nothing = [&[1][..], &connection().to_bytes(), &[0]].concat();
     assert_eq!(packed(&CursorPositions::default()), nothing);
-    assert_eq!(packed(&positions("", &[(1, 2)])), nothing, "offsets without an epoch mean nothing");
 }
 
 #[test]
 fn too_many_positions_leave_only_the_session() {
-    let offsets: Vec<_> = (0..41).map(|index| (index, index)).collect();
-    let most = Cursor::decode(&packed(&positions("k3f9", &offsets[..CURSOR_POSITIONS_MAX]))).expect("a cursor");
-    assert_eq!((most.complete, most.offsets.len()), (true, 40));
-    let more = Cursor::decode(&packed(&positions("k3f9", &offsets))).expect("a cursor");
-    assert_eq!((more.session, more.complete, more.offsets), (connection(), false, Vec::new()));
-    assert_eq!(more.epoch, Epoch::parse("k3f9"));
+    let offsets: Vec<_> = (0..39).map(|index| (index, index)).collect();
+    let most = Cursor::decode(&packed(&positions(&[("k3f9", &offsets[..CURSOR_POSITIONS_MAX])]))).expect("a cursor");
+    assert_eq!(most.positions.map(|groups| groups[0].offsets.len()), Some(38));
+    let more = Cursor::decode(&packed(&positions(&[("k3f9", &offsets)]))).expect("a cursor");
+    assert_eq!((more.session, more.positions), (connection(), None));
+    let long = "e".repeat(17);
+    let longer = Cursor::decode(&packed(&positions(&[(&long, &[(1, 1)])]))).expect("a cursor");
+    assert_eq!(longer.positions, None);
 }
 
 #[test]
 fn the_largest_cursor_fits_its_kibibyte_when_it_is_sealed() {
-    /// Nonce and tag of AES-GCM.
-    const SEAL_BYTES: usize = 12 + 16;
+    /// Salt and number of the key, and tag of AES-GCM.
+    const SEAL_BYTES: usize = 16 + 16;
+    let epochs: Vec<String> = (0..4).map(|index| format!("{index}{}", "e".repeat(15))).collect();
     let offsets = [(u64::MAX, SAFE_INTEGER_MAX); CURSOR_POSITIONS_MAX];
-    let plain = packed(&positions(&"e".repeat(Epoch::BYTES_MAX), &offsets));
-    let characters = (plain.len() + SEAL_BYTES).div_ceil(3) * 4;
-    assert_eq!((plain.len(), characters), (720, 1_000));
-    assert!(characters <= 1_024);
+    let groups: Vec<_> =
+        epochs.iter().enumerate().map(|(index, epoch)| (epoch.as_str(), &offsets[index * 9..][..9])).collect();
+    let plain = packed(&positions(&groups));
+    // The two positions that are left over.
+    let bytes = plain.len() + 2 * 16;
+    assert_eq!((bytes, (bytes + SEAL_BYTES).div_ceil(3) * 4), (695, 972));
+}
+
+#[test]
+fn a_position_of_one_epoch_too_many_is_lost_and_says_so() {
+    let groups = [("a", &[(1, 1)][..]), ("b", &[(2, 2)]), ("c", &[(3, 3)]), ("d", &[(4, 4)]), ("e", &[(5, 5)])];
+    let cursor = Cursor::decode(&packed(&positions(&groups))).expect("a cursor");
+    let lost = cursor.position(5).expect("it is named");
+    assert_eq!((lost.epoch.as_str(), lost.offset), ("a", SAFE_INTEGER_MAX));
+    assert_eq!(cursor.position(4).map(|it| it.offset), Some(4));
 }
 
 #[test]
 fn other_bytes_are_no_cursor() {
-    let good = packed(&positions("k3f9", &[(7, 127), (8, 128)]));
+    let good = packed(&positions(&[("k3f9", &[(7, 127), (8, 128)])]));
     assert!(Cursor::decode(&good).is_some());
     for len in 0..good.len() {
         assert_eq!(Cursor::decode(&good[..len]), None, "cut after {len}");
@@ -73,15 +99,22 @@ fn other_bytes_are_no_cursor() {
         Cursor::decode(&bytes)
     };
     assert_eq!(changed(0, 2), None, "another version");
-    assert_eq!(changed(14, 0), None, "positions without an epoch");
-    assert_eq!(changed(14, 255), None, "an epoch beyond the end");
-    assert_eq!(changed(15, b'-'), None, "no epoch");
-    assert_eq!(changed(15, 0xff), None, "no UTF-8");
-    assert_eq!(changed(19, 3), None, "one position missing");
-    assert_eq!(changed(19, 1), None, "one position left over");
-    assert_eq!(changed(19, 41), None, "more positions than there may be");
-    assert_eq!(changed(19, 255), None, "positions behind the word that there are none");
-    let offset = |bytes: &[u8]| Cursor::decode(&[&good[..19], &[1], &[0; 8], bytes].concat()).map(|it| it.offsets[0].1);
+    assert_eq!(changed(14, 0), None, "an epoch left over");
+    assert_eq!(changed(14, 2), None, "an epoch missing");
+    assert_eq!(changed(14, 5), None, "more epochs than there may be");
+    assert_eq!(changed(14, 255), None, "positions behind the word that there are none");
+    assert_eq!(changed(15, 255), None, "an epoch beyond the end");
+    assert_eq!(changed(16, b'-'), None, "no epoch");
+    assert_eq!(changed(16, 0xff), None, "no UTF-8");
+    assert_eq!(changed(20, 3), None, "one position missing");
+    assert_eq!(changed(20, 1), None, "one position left over");
+    assert_eq!(changed(20, 0), None, "an epoch without positions");
+    let twice = [&good[..14], &[2], &good[15..], &good[15..]].concat();
+    assert_eq!(Cursor::decode(&twice), None, "an epoch twice");
+    let offset = |bytes: &[u8]| {
+        let cursor = Cursor::decode(&[&good[..20], &[1], &[0; 8], bytes].concat());
+        cursor.and_then(|it| it.position(0)).map(|it| it.offset)
+    };
     assert_eq!(offset(&[0]), Some(0));
     assert_eq!(offset(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]), Some(SAFE_INTEGER_MAX));
     assert_eq!(offset(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10]), None, "above 2^53 - 1");
@@ -92,13 +125,13 @@ fn other_bytes_are_no_cursor() {
 proptest! {
     #[test]
     fn a_cursor_comes_back(
-        epoch in "[A-Za-z0-9]{1,64}",
-        offsets in vec((any::<u64>(), prop_oneof![0..1_000_u64, 0..=SAFE_INTEGER_MAX]), 0..=CURSOR_POSITIONS_MAX),
+        epoch in "[A-Za-z0-9]{1,16}",
+        offsets in vec((any::<u64>(), prop_oneof![0..1_000_u64, 0..=SAFE_INTEGER_MAX]), 1..=CURSOR_POSITIONS_MAX),
     ) {
-        let positions = positions(&epoch, &offsets);
+        let positions = positions(&[(&epoch, &offsets)]);
         let bytes = packed(&positions);
-        let expected = Cursor { session: connection(), epoch: positions.epoch, offsets, complete: true };
-        prop_assert_eq!(Cursor::decode(&bytes), Some(expected));
+        let groups: Vec<_> = positions.iter().cloned().collect();
+        prop_assert_eq!(Cursor::decode(&bytes), Some(Cursor { session: connection(), positions: Some(groups) }));
         fuzzing::sse_cursor(&bytes);
     }
 

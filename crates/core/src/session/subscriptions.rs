@@ -6,8 +6,8 @@
 //!
 //! Recovery, slow readers and full queues are all this one machine.
 
+use crate::event::CursorPositions;
 use crate::id::SlotKey;
-use crate::limits::SAFE_INTEGER_MAX;
 use crate::position::{Epoch, Offset};
 
 /// How a subscription hangs on its channel.
@@ -47,9 +47,9 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// In place of an offset that was written: the client's position is lost, and the gap that says so has not left. Beyond every
-    /// head, so whoever comes back with it is told again.
-    pub(crate) const NOWHERE: Offset = SAFE_INTEGER_MAX;
+    /// In place of an offset that was written: the client's position is lost, and the gap that says so has not left. Whoever comes
+    /// back with it is told again.
+    pub(crate) const NOWHERE: Offset = CursorPositions::NOWHERE;
 }
 
 /// Where a channel stands for a client after a frame that reaches `offset` was written. Positions never go back: replies of a page
@@ -61,7 +61,6 @@ pub(crate) fn carry(written: &mut Offset, offset: Offset) {
 /// Where the subscriptions of an event stream stood when it was ended, for the cursors of what was still queued.
 #[derive(Debug, Default)]
 pub(crate) struct LastPositions {
-    pub(crate) epoch: Option<Epoch>,
     pub(crate) channels: Vec<LastPosition>,
 }
 
@@ -70,6 +69,7 @@ pub(crate) struct LastPositions {
 pub(crate) struct LastPosition {
     /// The worker's entry of the channel, which may be gone by now.
     pub(crate) local: SlotKey,
+    pub(crate) epoch: Epoch,
     pub(crate) fingerprint: u64,
     pub(crate) written: Offset,
 }

@@ -107,7 +107,9 @@ impl Worker {
         // A request under way decides where the queue begins, and while nothing comes through it the home has to be asked.
         let entry = self.local_index.get(channel).map(|local| self.locals.at(local.slot));
         let unsure = entry.is_some_and(|entry| entry.behind || entry.home.is_none() && entry.attaching > 0);
-        if !at_home || unsure || start != Start::Now {
+        // Only the log knows where a persisted channel stands.
+        let persisted = self.options.retention(channel).is_some();
+        if !at_home || unsure || persisted || start != Start::Now {
             self.begin_attach(key, channel, index, start);
             return;
         }

@@ -77,11 +77,8 @@ impl Worker {
     /// of the frames moves a position last; `None` if none does. They count as carried even if the write is cut short, so the
     /// next call must reach at least as far.
     pub fn move_cursor(&mut self, key: ConnectionKey, count: usize, positions: &mut CursorPositions) -> Option<usize> {
-        positions.offsets.clear();
-        let Some(session) = self.sessions.get_mut(key) else {
-            positions.epoch = None;
-            return None;
-        };
+        positions.clear();
+        let session = self.sessions.get_mut(key)?;
         let mut last_mover = None;
         let frames = session.outbox.iter().take(count).enumerate();
         let moves = frames.filter_map(|(index, frame)| frame.moves().map(|moves| (index, moves)));
@@ -93,8 +90,7 @@ impl Worker {
                     carry(&mut channel.written, offset);
                 }
             }
-            positions.epoch.clone_from(&last.epoch);
-            positions.offsets.extend(last.channels.iter().map(|it| (it.fingerprint, it.written)));
+            last.channels.iter().for_each(|it| positions.push(&it.epoch, it.fingerprint, it.written));
             return last_mover;
         }
         for (index, (local, offset)) in moves {
@@ -109,15 +105,7 @@ impl Worker {
         }
         last_mover?;
         for (local, epoch, written) in known(&session.subscriptions, &self.locals) {
-            if positions.offsets.is_empty() && positions.epoch.as_ref() != Some(epoch) {
-                // The last one's epoch is mostly the right one; taking it again would touch a counter that all workers share.
-                positions.epoch = Some(epoch.clone());
-            }
-            let comparable = positions.epoch.as_ref() == Some(epoch);
-            positions.offsets.push((local.fingerprint, if comparable { written } else { Subscription::NOWHERE }));
-        }
-        if positions.offsets.is_empty() {
-            positions.epoch = None;
+            positions.push(epoch, local.fingerprint, written);
         }
         last_mover
     }
@@ -127,9 +115,8 @@ impl Worker {
         let session = self.sessions.get(key).filter(|it| it.profile.client.provider == Provider::Sse)?;
         let mut last = LastPositions::default();
         for (local, epoch, written) in known(&session.subscriptions, &self.locals) {
-            let comparable = last.epoch.get_or_insert_with(|| epoch.clone()) == epoch;
-            let written = if comparable { written } else { Subscription::NOWHERE };
-            last.channels.push(LastPosition { local: local.key, fingerprint: local.fingerprint, written });
+            let (local, epoch, fingerprint) = (local.key, epoch.clone(), local.fingerprint);
+            last.channels.push(LastPosition { local, epoch, fingerprint, written });
         }
         Some(Box::new(last))
     }

@@ -167,25 +167,26 @@ fn open(app: &App, sealed: &str) -> Option<Cursor> {
 fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) {
     let Some(cursor) = open(app, sealed) else { return lose_position(identity, connect) };
     // With too many channels for a cursor the positions are unknown, and pretending otherwise would be silent loss.
-    let Some(epoch) = cursor.epoch.filter(|_| cursor.complete) else { return lose_position(identity, connect) };
-    let offset_of = |channel: &ChannelKey| {
-        let print = channel.fingerprint();
-        cursor.offsets.iter().find(|(fingerprint, _)| *fingerprint == print).map(|(_, offset)| *offset)
+    let Some(first) = cursor.positions.as_ref().and_then(|groups| groups.first()) else {
+        return lose_position(identity, connect);
     };
-    let since = |offset| Start::Since(Position { epoch: epoch.clone(), offset });
+    let position = |channel: &ChannelKey| cursor.position(channel.fingerprint());
     for subscribe in &mut connect.subscriptions {
         // A browser repeats its URL with the `since` of the first time: the cursor is newer.
         if let Listen::Named(name) = &subscribe.listen
-            && let Some(offset) = offset_of(&ChannelKey::named(identity.app, name.clone()))
+            && let Some(position) = position(&ChannelKey::named(identity.app, name.clone()))
         {
-            subscribe.start = since(offset);
+            subscribe.start = Start::Since(position);
         }
     }
-    // A user's channel has no state before its first message: no position means "from its first one on".
-    let from = |channel| offset_of(&channel).map_or_else(|| Start::Beginning(epoch.clone()), since);
-    implicit(connect, Listen::Everyone, from(ChannelKey::everyone(AppId::default())));
+    // A user's channel in memory has no state before its first message: no position means "from its first one on". Its epoch is
+    // that of the channel of everyone, which is kept in the same way.
+    let everyone = position(&ChannelKey::everyone(AppId::default()));
+    let epoch = everyone.as_ref().map_or_else(|| first.epoch.clone(), |position| position.epoch.clone());
+    let from = |position: Option<Position>| position.map_or_else(|| Start::Beginning(epoch.clone()), Start::Since);
+    implicit(connect, Listen::Everyone, from(everyone));
     if let Some(user) = &identity.user {
-        implicit(connect, Listen::OwnUser, from(ChannelKey::user(identity.app, user.clone())));
+        implicit(connect, Listen::OwnUser, from(position(&ChannelKey::user(identity.app, user.clone()))));
     }
 }
 

@@ -319,7 +319,9 @@ impl Node {
     pub(crate) fn resumed(&self, client: usize) -> Connect {
         let it = &self.clients[client];
         let Some(cursor) = it.cursor.clone() else { return it.first.clone() };
-        let offsets: BTreeMap<u64, u64> = cursor.offsets.into_iter().collect();
+        let group = cursor.iter().next().cloned();
+        let (epoch, offsets) = group.map_or((None, Vec::new()), |group| (Some(group.epoch), group.offsets));
+        let offsets: BTreeMap<u64, u64> = offsets.into_iter().collect();
         let named = it.streams.channels().filter_map(|channel| match &channel.audience {
             Audience::Named(name) => Some((Listen::Named(name.clone()), channel.clone())),
             Audience::Everyone | Audience::User(_) => None,
@@ -327,7 +329,7 @@ impl Node {
         let own = it.user.clone().map(|user| (Listen::OwnUser, ChannelKey::user(it.app, user)));
         let all = [(Listen::Everyone, ChannelKey::everyone(it.app))];
         let subscriptions = all.into_iter().chain(own).chain(named).map(|(listen, channel)| {
-            let start = match (&cursor.epoch, offsets.get(&channel.fingerprint())) {
+            let start = match (&epoch, offsets.get(&channel.fingerprint())) {
                 (None, _) => Start::Now,
                 (Some(epoch), Some(offset)) => Start::Since(Position { epoch: epoch.clone(), offset: *offset }),
                 (Some(epoch), None) => Start::Beginning(epoch.clone()),

@@ -271,7 +271,8 @@ impl Theatre {
                         self.node.open(name, worker, dialect, identity, Some(connect));
                     }
                     "holds" => {
-                        let held = it.cursor.clone().unwrap_or_default().offsets;
+                        let cursor = it.cursor.clone().unwrap_or_default();
+                        let held = cursor.iter().flat_map(|group| group.offsets.clone());
                         let mut expected: Vec<(u64, u64)> = rest.split_whitespace().map(held_of).collect();
                         // A user's channel without a message is named where it has state, which depends on the worker.
                         let own = it.user.clone().map(|user| ChannelKey::user(it.app, user).fingerprint());

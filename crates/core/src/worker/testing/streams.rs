@@ -205,7 +205,7 @@ impl Streams {
 
     /// A cursor was read, the last of its write: it names what was read, and nothing that was not.
     pub(crate) fn check_cursor(&self, cursor: &CursorPositions, steered: bool) {
-        let named: BTreeMap<u64, Offset> = cursor.offsets.iter().copied().collect();
+        let named: BTreeMap<u64, Offset> = cursor.iter().flat_map(|group| group.offsets.iter().copied()).collect();
         for (channel, stream) in &self.streams {
             let name = render::channel(channel);
             match named.get(&channel.fingerprint()) {

@@ -181,7 +181,8 @@ fn a_cursor_names_channels_that_have_no_message_yet() {
 /// A position that another client had left behind in the buffer gave its epoch to a cursor that had none.
 #[test]
 fn a_cursor_holds_nothing_of_the_stream_before_it() {
-    let mut positions = CursorPositions { epoch: Epoch::parse("stale"), offsets: vec![(1, 2)] };
+    let mut positions = CursorPositions::default();
+    positions.push(&Epoch::parse("stale").expect("an epoch"), 1, 2);
     let mut node = Node::new(Plan::steady(1));
     let nobody = ConnectionKey { slot: 9, generation: 9 };
     assert_eq!(node.workers[0].move_cursor(nobody, 1, &mut positions), None);
