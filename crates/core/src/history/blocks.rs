@@ -134,8 +134,8 @@ impl<W> Blocks<W> {
     }
 
     #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty() && self.bytes == 0
+    pub(crate) fn homes(&self) -> impl Iterator<Item = SlotKey> {
+        self.places.keys().map(|(home, _)| *home)
     }
 
     /// Keeps all blocks together within their budget.
