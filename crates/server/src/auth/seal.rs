@@ -2,13 +2,15 @@
 //!
 //! - A *session token* is a connection id with an HMAC-SHA-256 tag over it. It is secret and authorises the POSTs of an SSE session.
 //! - A *cursor* is the positions of an SSE stream under AES-256-GCM (NIST SP 800-38D), so that it tells nothing, cannot be forged,
-//!   and belongs to this server. Nonces are a counter behind a random prefix per sealer, so none repeats under one key.
-//!
-//! Keys live as long as the process: the memory log's epoch does too.
+//!   and belongs to this server.
+//! - All keys come from one secret. With a store it lies beside it, so that a client comes back with its cursor after a restart;
+//!   without one it lives as long as the process, like everything a cursor could speak of.
+//! - Each start seals cursors with a key of its own, made from the secret and a random salt that stands in the cursor. Nonces are a
+//!   counter per worker, so none repeats under one key, whatever happened before.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
-use aws_lc_rs::rand::{self, SystemRandom};
+use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use realtime_connector_core::id::{CONNECTION_ID_BYTES, ConnectionId};
@@ -16,17 +18,32 @@ use realtime_connector_wire::json::Secrets;
 
 /// Bytes of the tag of a session token: 128 bits are beyond guessing.
 const TAG_BYTES: usize = 16;
-const NONCE_PREFIX_BYTES: usize = 4;
+const SALT_BYTES: usize = 8;
+/// Worker and counter.
+const NUMBER_BYTES: usize = 8;
 const NONCE_BYTES: usize = 12;
 const GCM_TAG_BYTES: usize = 16;
 /// The longest cursor looked at, in characters.
 const CURSOR_CHARACTERS_MAX: usize = 1_024;
 
+/// What all keys come from.
+pub(crate) type Secret = [u8; 32];
+
+/// A fresh secret.
+pub(crate) fn fresh_secret() -> Secret {
+    let mut secret = [0; 32];
+    rand::fill(&mut secret).expect("the system has randomness");
+    secret
+}
+
 /// The keys of a node.
 #[derive(Clone)]
 pub(crate) struct Keys {
     tokens: hmac::Key,
-    cursors: [u8; 32],
+    /// Makes the keys of cursors.
+    cursors: hmac::Key,
+    /// Of the cursors that this start seals.
+    salt: [u8; SALT_BYTES],
 }
 
 impl std::fmt::Debug for Keys {
@@ -37,11 +54,18 @@ impl std::fmt::Debug for Keys {
 
 impl Keys {
     /// Fresh random keys.
+    #[cfg(test)]
     pub(crate) fn random() -> Self {
-        let mut cursors = [0; 32];
-        rand::fill(&mut cursors).expect("the system has randomness");
-        let tokens = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("the system has randomness");
-        Self { tokens, cursors }
+        Self::from_secret(&fresh_secret())
+    }
+
+    /// The keys of this start.
+    pub(crate) fn from_secret(secret: &Secret) -> Self {
+        let root = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let key = |purpose: &str| hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, purpose.as_bytes()).as_ref());
+        let mut salt = [0; SALT_BYTES];
+        rand::fill(&mut salt).expect("the system has randomness");
+        Self { tokens: key("session tokens"), cursors: key("cursors"), salt }
     }
 
     /// The secret token of a connection's session.
@@ -66,17 +90,26 @@ impl Keys {
             return None;
         }
         let mut sealed = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        if sealed.len() < NONCE_BYTES + GCM_TAG_BYTES {
+        let (salt, rest) = sealed.split_first_chunk_mut::<SALT_BYTES>()?;
+        let (number, rest) = rest.split_first_chunk_mut::<NUMBER_BYTES>()?;
+        if rest.len() < GCM_TAG_BYTES {
             return None;
         }
-        let nonce = Nonce::try_assume_unique_for_key(&sealed[..NONCE_BYTES]).ok()?;
-        let plain = self.cursor_key().open_in_place(nonce, Aad::empty(), &mut sealed[NONCE_BYTES..]).ok()?;
+        let plain = self.cursor_key(*salt).open_in_place(nonce(*number), Aad::empty(), rest).ok()?;
         Some(plain.to_vec())
     }
 
-    fn cursor_key(&self) -> LessSafeKey {
-        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &self.cursors).expect("the key has the right length"))
+    fn cursor_key(&self, salt: [u8; SALT_BYTES]) -> LessSafeKey {
+        let key = hmac::sign(&self.cursors, &salt);
+        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).expect("the key has the right length"))
     }
+}
+
+/// Worker and counter as a nonce. The same one never comes twice under one key: a key belongs to one start.
+fn nonce(number: [u8; NUMBER_BYTES]) -> Nonce {
+    let mut bytes = [0; NONCE_BYTES];
+    bytes[NONCE_BYTES - NUMBER_BYTES..].copy_from_slice(&number);
+    Nonce::assume_unique_for_key(bytes)
 }
 
 impl Secrets for Keys {
@@ -88,7 +121,8 @@ impl Secrets for Keys {
 /// Seals the cursors of one worker.
 pub(crate) struct CursorSealer {
     key: LessSafeKey,
-    prefix: [u8; NONCE_PREFIX_BYTES],
+    salt: [u8; SALT_BYTES],
+    worker: u8,
     counter: u64,
     sealed: Vec<u8>,
 }
@@ -100,27 +134,24 @@ impl std::fmt::Debug for CursorSealer {
 }
 
 impl CursorSealer {
-    /// A sealer whose nonces no other sealer of these keys uses: `worker` is part of them, and the keys are new per process.
+    /// A sealer whose nonces no other sealer of these keys uses: `worker` is part of them.
     pub(crate) fn new(keys: &Keys, worker: u8) -> Self {
-        Self { key: keys.cursor_key(), prefix: [worker, 0, 0, 1], counter: 0, sealed: Vec::new() }
+        Self { key: keys.cursor_key(keys.salt), salt: keys.salt, worker, counter: 0, sealed: Vec::new() }
     }
 
     /// Appends the sealed form of `plain` to `out`.
     pub(crate) fn seal(&mut self, plain: &[u8], out: &mut Vec<u8>) {
-        let mut nonce = [0; NONCE_BYTES];
-        nonce[..NONCE_PREFIX_BYTES].copy_from_slice(&self.prefix);
-        nonce[NONCE_PREFIX_BYTES..].copy_from_slice(&self.counter.to_be_bytes());
+        let mut number = self.counter.to_be_bytes();
+        assert_eq!(number[0], 0, "2^56 cursors take longer than anything");
+        number[0] = self.worker;
         self.counter += 1;
         self.sealed.clear();
-        self.sealed.extend_from_slice(&nonce);
+        self.sealed.extend_from_slice(&self.salt);
+        self.sealed.extend_from_slice(&number);
         self.sealed.extend_from_slice(plain);
         let tag = self
             .key
-            .seal_in_place_separate_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::empty(),
-                &mut self.sealed[NONCE_BYTES..],
-            )
+            .seal_in_place_separate_tag(nonce(number), Aad::empty(), &mut self.sealed[SALT_BYTES + NUMBER_BYTES..])
             .expect("a cursor is far below the limit of the cipher");
         self.sealed.extend_from_slice(tag.as_ref());
         let start = out.len();
@@ -161,6 +192,12 @@ mod tests {
         let text = String::from_utf8(first).expect("base64 is text");
         assert_eq!(keys.open_cursor(&text).as_deref(), Some(&b"positions"[..]));
         assert_eq!(Keys::random().open_cursor(&text), None);
+        let secret = fresh_secret();
+        let (before, after) = (Keys::from_secret(&secret), Keys::from_secret(&secret));
+        let mut kept = Vec::new();
+        CursorSealer::new(&before, 0).seal(b"positions", &mut kept);
+        let kept = String::from_utf8(kept).expect("base64 is text");
+        assert_eq!(after.open_cursor(&kept).as_deref(), Some(&b"positions"[..]), "the next start of the same server");
         for index in 0..text.len() {
             let mut forged = text.clone().into_bytes();
             forged[index] = if forged[index] == b'A' { b'B' } else { b'A' };

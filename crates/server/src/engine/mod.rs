@@ -31,7 +31,7 @@ use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_core::worker::{Answer, Call, Lifecycle, Setup, Worker, home_worker};
 use tokio::sync::mpsc;
 
-use crate::auth::seal::Keys;
+use crate::auth::seal::{Keys, fresh_secret};
 use crate::builder::EchoLimits;
 use crate::store::{OpenStoreError, StorePlan};
 pub(crate) use clock::Clock;
@@ -118,7 +118,10 @@ impl Engine {
         store: Option<&StorePlan>,
     ) -> Result<(Arc<Node>, Self, Outlets), StartError> {
         let origin = Instant::now();
-        let store = store.map(|plan| plan.open(origin)).transpose()?;
+        let (store, secret) = match store {
+            Some(plan) => plan.open(origin).map(|(store, secret)| (Some(store), secret))?,
+            None => (None, fresh_secret()),
+        };
         let polls = (0..workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
         let doorbells = polls
             .iter()
@@ -133,7 +136,7 @@ impl Engine {
             epoch: Epoch::parse(&base36(boot % 36_u64.pow(6))).expect("letters and digits"),
             seed: random_u64(),
             options,
-            keys: Keys::random(),
+            keys: Keys::from_secret(&secret),
             echo,
             doors: doorbells.iter().map(|bell| Arc::new(FrontDoor::new(bell.clone()))).collect(),
             queues: (0..workers).map(|_| (0..workers).map(|_| PeerQueue::default()).collect()).collect(),
