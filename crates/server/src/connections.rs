@@ -94,6 +94,8 @@ pub struct ConnectionInfo {
     pub id: ConnectionId,
     /// Who it is; `None` is anonymous.
     pub user_id: Option<String>,
+    /// Which of the user's devices it says to be.
+    pub device_id: Option<String>,
     /// WebSocket or SSE.
     pub provider: Provider,
     /// The other end of its socket: the client, or the last proxy.
@@ -126,6 +128,7 @@ impl ConnectionInfo {
         Self {
             id: ConnectionId(info.id),
             user_id: info.identity.user.map(|user| user.to_string()),
+            device_id: info.device.map(|device| device.to_string()),
             provider: match info.client.provider {
                 CoreProvider::WebSocket => Provider::WebSocket,
                 CoreProvider::Sse => Provider::Sse,

@@ -24,7 +24,7 @@ pub(crate) use subscriptions::{LastPosition, LastPositions, Link, Subscription};
 
 use crate::command::{Connect, Ref};
 use crate::frame::Dialect;
-use crate::id::ConnectionKey;
+use crate::id::{ConnectionKey, DeviceId};
 use crate::permissions::Identity;
 use crate::time::{Time, UnixMs};
 
@@ -106,6 +106,8 @@ pub(crate) enum Phase {
 pub(crate) struct Profile {
     pub(crate) identity: Identity,
     pub(crate) client: Client,
+    /// Which of the user's devices it says to be.
+    pub(crate) device: Option<DeviceId>,
     /// The client's own metadata, untrusted.
     pub(crate) meta: Option<Bytes>,
     pub(crate) connected_at: UnixMs,

@@ -22,6 +22,7 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.pings = connect.pings;
         session.profile.meta = connect.meta;
+        session.profile.device = connect.device;
         let provider = session.profile.client.provider;
         let user = session.profile.identity.user.clone();
         let outcomes = vec![None; connect.subscriptions.len()];

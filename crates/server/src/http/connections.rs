@@ -35,6 +35,9 @@ pub(super) struct Connection {
     /// Who it is; absent if anonymous.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<String>,
+    /// Which of the user's devices it says to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<String>,
     provider: Provider,
     protocol: Protocol,
     /// The peer of the socket: the nearest proxy, if there is one.
@@ -88,6 +91,7 @@ impl Connection {
         Self {
             connection_id: json::connection_id_to_string(id),
             user_id: identity.user.map(|user| user.as_str().to_owned()),
+            device_id: info.device.map(|device| device.as_str().to_owned()),
             provider: match client.provider {
                 session::Provider::WebSocket => Provider::WebSocket,
                 session::Provider::Sse => Provider::Sse,
