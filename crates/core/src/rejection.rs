@@ -130,6 +130,8 @@ pub enum Close {
     Drain,
     /// No sign of life.
     Silent,
+    /// Its authorisation is over.
+    TokenExpired,
 }
 
 /// What the engine saw of a connection's end when the peer or the network caused it.

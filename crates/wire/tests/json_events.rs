@@ -199,6 +199,7 @@ fn ends() {
         (Close::Slow, CloseCode::Slow, "slow", true),
         (Close::Drain, CloseCode::Drain, "drain", true),
         (Close::Silent, CloseCode::Silent, "silent", true),
+        (Close::TokenExpired, CloseCode::TokenExpired, "token_expired", true),
     ];
     for (close, expected, reason, resume) in table {
         assert_eq!(close_code(close), expected);

@@ -28,6 +28,7 @@ impl Worker {
             device: None,
             meta: None,
             connected_at: now.wall,
+            expires: None,
             messages_in: 0,
             messages_out: 0,
             sequence: 0,

@@ -40,6 +40,7 @@ pub const fn close_code(close: Close) -> CloseCode {
         Close::Slow => CloseCode::Slow,
         Close::Drain => CloseCode::Drain,
         Close::Silent => CloseCode::Silent,
+        Close::TokenExpired => CloseCode::TokenExpired,
     }
 }
 
