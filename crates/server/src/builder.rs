@@ -25,7 +25,7 @@ use crate::{hooks, runtime};
 ///
 /// impl Authenticator for Guests {
 ///     fn authenticate(&self, _: Credentials) -> AuthFuture<'_> {
-///         Box::pin(async { Ok(Some(Identity { grants: Grants::LISTEN, ..Identity::default() })) })
+///         Box::pin(async { Ok(Some(Identity::anonymous(Grants::LISTEN))) })
 ///     }
 /// }
 ///

@@ -233,13 +233,21 @@ impl Connections {
         self.act(id, Call::Unsubscribe { connection: id.0.key, channel }).await
     }
 
-    /// Replaces the metadata that the application vouches for: an object of at most 2 KiB, or nothing.
+    /// Replaces the metadata that the application vouches for: an object of at most 2 KiB.
     ///
     /// # Errors
     /// Metadata that is no object or too large, `NotFound` if the connection is not here (any more), overload.
-    pub async fn set_meta(&self, id: ConnectionId, meta: Option<impl Serialize>) -> Result<(), Rejection> {
-        let meta = meta.map(|meta| metadata_of(&meta)).transpose()?;
+    pub async fn set_meta(&self, id: ConnectionId, meta: impl Serialize) -> Result<(), Rejection> {
+        let meta = Some(metadata_of(&meta)?);
         self.act(id, Call::SetMeta { connection: id.0.key, meta }).await
+    }
+
+    /// Removes the metadata that the application vouches for.
+    ///
+    /// # Errors
+    /// `NotFound` if the connection is not here (any more), overload.
+    pub async fn clear_meta(&self, id: ConnectionId) -> Result<(), Rejection> {
+        self.act(id, Call::SetMeta { connection: id.0.key, meta: None }).await
     }
 
     async fn act(&self, id: ConnectionId, call: Call) -> Result<(), Rejection> {

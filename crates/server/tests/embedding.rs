@@ -165,7 +165,7 @@ impl Authenticator for ByCookie {
         Box::pin(async move {
             let Some(cookie) = credentials.cookie else { return Ok(None) };
             let user = UserId::parse(&cookie).ok();
-            Ok(Some(Identity { user, grants: Grants::LISTEN, ..Identity::default() }))
+            Ok(user.map(|user| Identity::of(user, Grants::LISTEN)))
         })
     }
 }
@@ -287,11 +287,11 @@ async fn connections_can_be_looked_at_and_steered() {
     connections.unsubscribe(bob_id, "b").await.expect("not being in it is what was wanted");
     assert_eq!(connections.subscribe(bob_id, "b*").await.expect_err("no name").field.as_deref(), Some("channel"));
 
-    connections.set_meta(ada_id, Some(json!({"tier": "gold"}))).await.expect("ada is here");
+    connections.set_meta(ada_id, json!({"tier": "gold"})).await.expect("ada is here");
     assert_eq!(connections.get(ada_id).await.expect("here").meta, Some(json!({"tier": "gold"})));
-    connections.set_meta(ada_id, None::<Value>).await.expect("ada is here");
+    connections.clear_meta(ada_id).await.expect("ada is here");
     assert_eq!(connections.get(ada_id).await.expect("here").meta, None);
-    let refused = connections.set_meta(ada_id, Some([1])).await.expect_err("no object");
+    let refused = connections.set_meta(ada_id, [1]).await.expect_err("no object");
     assert_eq!(refused.field.as_deref(), Some("meta"));
 
     connections.disconnect(ada_id, Some("out of order")).await.expect("ada is here");

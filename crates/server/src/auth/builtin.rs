@@ -16,7 +16,7 @@ impl Authenticator for Dev {
         Box::pin(async move {
             let user = credentials.user_id.as_deref().map(UserId::parse).transpose();
             let user = user.map_err(|error| Rejection::name("userId", error))?;
-            Ok(Some(Identity { user, grants: Grants::ALL, ..Identity::default() }))
+            Ok(Some(user.map_or(Identity::anonymous(Grants::ALL), |user| Identity::of(user, Grants::ALL))))
         })
     }
 }
@@ -36,7 +36,7 @@ impl Authenticator for Anonymous {
             if credentials.token.is_some() || !self.allowed {
                 return Err(needs_credentials());
             }
-            Ok(Some(Identity { grants: Grants::LISTEN, ..Identity::default() }))
+            Ok(Some(Identity::anonymous(Grants::LISTEN)))
         })
     }
 }

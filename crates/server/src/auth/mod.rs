@@ -10,9 +10,12 @@ pub(crate) mod seal;
 use std::pin::Pin;
 
 pub(crate) use builtin::{Anonymous, ApiKeys, Dev};
-pub use realtime_connector_core::id::UserId;
+/// The text of [`Identity::meta`].
+pub use bytes::Bytes;
+pub use realtime_connector_core::id::{AppId, UserId};
 pub use realtime_connector_core::permissions::{Grants, Identity};
 pub use realtime_connector_core::rejection::{Rejection, RejectionKind};
+pub use realtime_connector_core::time::UnixMs;
 
 /// What a request shows of who sends it.
 #[derive(Clone, Default)]
@@ -61,8 +64,8 @@ pub type AuthFuture<'a> = Pin<Box<dyn Future<Output = Authenticated> + Send + 'a
 ///         Box::pin(async move {
 ///             match credentials.cookie.as_deref() {
 ///                 Some("ada's session") => {
-///                     let user = UserId::parse("ada").ok();
-///                     Ok(Some(Identity { user, grants: Grants::ALL, ..Identity::default() }))
+///                     let user = UserId::parse("ada").map_err(|error| Rejection::name("user", error))?;
+///                     Ok(Some(Identity::of(user, Grants::ALL)))
 ///                 }
 ///                 _ => Err(Rejection::new(RejectionKind::Unauthenticated, "sign in first")),
 ///             }

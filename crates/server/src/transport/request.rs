@@ -79,7 +79,7 @@ impl Query {
             if names.len() > channels_max {
                 let message = format!("names more than {channels_max} channels");
                 let rejection = Rejection::new(RejectionKind::LimitExceeded, message);
-                return Err(Rejection { field: Some("channel".into()), ..rejection }.limit(channels_max as u64));
+                return Err(rejection.at("channel").limit(channels_max as u64));
             }
         }
         let start = match &self.since {
