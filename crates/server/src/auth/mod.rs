@@ -1,15 +1,15 @@
 //! Who a connection or a caller is, and what the server signs and seals for them.
 //!
 //! An [`Authenticator`] turns what a request shows into an identity. Two come with the server: *dev* (everything is allowed, the
-//! identity is a query parameter; loopback only) and *anonymous* (listening only, for servers that have an API key and say so).
-//! Applications bring their own.
+//! identity is a query parameter; loopback only) and *by key* (an API key may do everything; without one a connection may listen, if
+//! the configuration says so). Applications bring their own.
 
 mod builtin;
 pub(crate) mod seal;
 
 use std::pin::Pin;
 
-pub(crate) use builtin::{Anonymous, ApiKeys, Dev};
+pub(crate) use builtin::{ApiKeys, ByKey, Dev};
 /// The text of [`Identity::meta`].
 pub use bytes::Bytes;
 pub use realtime_connector_core::id::{AppId, UserId};
@@ -80,5 +80,5 @@ pub trait Authenticator: Send + Sync + 'static {
 
 /// What somebody without credentials is told where they are needed.
 pub(crate) fn needs_credentials() -> Rejection {
-    Rejection::new(RejectionKind::Unauthenticated, "credentials are needed: a token, a ticket or a cookie")
+    Rejection::new(RejectionKind::Unauthenticated, "credentials are needed: a token or a cookie")
 }

@@ -89,7 +89,7 @@ async fn prepare(
 ) -> Result<Handover, realtime_connector_core::rejection::Rejection> {
     let place = app.take_place()?;
     let query = Query::parse(parts)?;
-    let credentials = request::credentials(parts, &query, app.config.auth.cookie.as_deref())?;
+    let credentials = request::credentials(app, parts, &query)?;
     let connects = query.connects();
     let identity = app.authenticator.authenticate(credentials).await?;
     let connect = connects.then(|| query.connect(app.config.limits.channels_per_connection as usize)).transpose()?;
