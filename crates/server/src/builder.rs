@@ -93,7 +93,7 @@ impl Builder {
     }
 
     /// Whether dev mode serves the playground, with the earthquakes that run on its channel `earthquakes`. It does unless told
-    /// otherwise; other modes never do. Say `false` to mount a router that leaves `/` to its host.
+    /// otherwise; other modes never do. Say `false` for a router that is merged into an application with a page of its own at `/`.
     #[must_use]
     pub fn playground(self, playground: bool) -> Self {
         Self { playground, ..self }
