@@ -253,7 +253,9 @@ impl RealtimeConnector {
         let Some(engine) = engine else { return };
         app.ready.store(false, Ordering::Relaxed);
         let deadline = tokio::time::Instant::now() + app.config.shutdown.deadline;
-        tokio::time::sleep(app.config.not_ready()).await;
+        // In dev mode no load balancer looks, and a person waits.
+        let not_ready = if app.dev { Duration::ZERO } else { app.config.shutdown.not_ready };
+        tokio::time::sleep(not_ready).await;
         self.inner.stop.send_replace(true);
         app.node.drain();
         while tokio::time::Instant::now() < deadline && app.count_connections().await > 0 {
