@@ -247,9 +247,14 @@ fn providers_must_be_reachable() {
     check_toml(
         "providers.websocket.path = '/api/ws'",
         "`providers.websocket.path` (line 1, column 28): /api/ws belongs to the server itself (reserved: /api, /health, \
-         /metrics)",
+         /metrics, /playground)",
     );
     check_toml("providers.websocket.path = '/apis'", "ok");
+    // Dev mode serves its page there, and two routes for one path end the process.
+    for (path, outcome) in [("/playground", false), ("/playground/ws", false), ("/play", true)] {
+        let config = Config::from_toml(&format!("providers.sse.path = '{path}'")).expect("a path");
+        assert_eq!(config.validate().is_ok(), outcome, "{path}");
+    }
 }
 
 #[test]
