@@ -84,4 +84,6 @@ mod guides {
     struct Embedding;
     #[doc = include_str!("../../../docs/events.md")]
     struct Events;
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
 }
