@@ -126,7 +126,7 @@ fn a_refusal_keeps_its_code_and_says_what_to_do() {
     let problem = r#"{"code":"bad_request","message":"must not be empty","status":400,"field":"type"}"#;
     let server = answer_with(vec![json("400 Bad Request", problem)]);
     let (exit, _, err) = run(&["publish", "", "1", "--url", &server.url]);
-    assert_eq!((exit, err.as_str()), (1, "error: bad_request: must not be empty (field type) (HTTP 400)\n"));
+    assert_eq!((exit, err.as_str()), (1, "error: bad_request: type must not be empty (HTTP 400)\n"));
 
     let server = answer_with(vec![json("502 Bad Gateway", "<html>")]);
     let (exit, _, err) = run(&["connections", "--url", &server.url]);

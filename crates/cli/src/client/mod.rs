@@ -169,8 +169,9 @@ impl Client {
             return Failure::failed("unexpected_answer", format!("{} answered {status}", self.name()))
                 .hint("is this a Realtime Connector, and is the path right?");
         };
-        let field = problem.field.map(|field| format!(" (field {field})")).unwrap_or_default();
-        let text = format!("{}: {}{field} (HTTP {})", problem.code, problem.message, status.as_u16());
+        // Messages about a field are fragments that follow its name.
+        let field = problem.field.map(|field| format!("{field} ")).unwrap_or_default();
+        let text = format!("{}: {field}{} (HTTP {})", problem.code, problem.message, status.as_u16());
         let failure = Failure::failed(&problem.code, text);
         match (problem.code.as_str(), problem.retry_after_ms) {
             ("unauthenticated" | "token_expired" | "token_revoked", _) => {
