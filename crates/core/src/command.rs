@@ -90,6 +90,7 @@ pub enum Target {
 
 /// When a publish is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ack {
     /// Not at all, unless it fails.
     None,

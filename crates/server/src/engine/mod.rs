@@ -32,6 +32,7 @@ use tokio::sync::mpsc;
 
 use crate::auth::seal::Keys;
 use crate::builder::EchoLimits;
+use crate::event_bus::log_connection;
 pub(crate) use clock::Clock;
 pub(crate) use front::{Adoption, FrontDoor, Place, Stream};
 use front::{ClosesDoor, FrontMessage, Reply};
@@ -164,8 +165,9 @@ fn spawn(node: Arc<Node>, index: usize, poll: Poll, origin: Instant) -> io::Resu
     })
 }
 
-/// Tells the application what happened, if it listens and keeps up.
+/// Tells the log of a connection that came or went, and the application what happened, if it listens and keeps up.
 fn lifecycle(node: &Node, event: Lifecycle) {
+    log_connection(&event);
     if node.lifecycle_wanted.load(Ordering::Relaxed) && node.lifecycle.try_send(event).is_err() {
         node.lifecycle_dropped.fetch_add(1, Ordering::Relaxed);
     }
