@@ -25,7 +25,7 @@ impl Authenticator for Visitors {
             // `Ok(None)` is "shows nothing": the connection is refused as unauthenticated.
             let Some(name) = credentials.cookie else { return Ok(None) };
             let user = UserId::parse(&name).ok();
-            Ok(Some(Identity { user, grants: Grants::LISTEN, ..Identity::default() }))
+            Ok(user.map(|user| Identity::of(user, Grants::LISTEN)))
         })
     }
 }

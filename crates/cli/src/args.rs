@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Without a subcommand it serves. Without a configuration it serves for development, on loopback.
 #[derive(Debug, Parser)]
 #[command(name = "realtime-connector", version, args_conflicts_with_subcommands = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.")]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -72,7 +72,7 @@ pub(crate) struct ServerArgs {
     /// The server
     #[arg(long, env = "REALTIME_URL", hide_env_values = true, default_value = "http://127.0.0.1:8080")]
     pub(crate) url: String,
-    /// API key to send; REALTIME_API_KEY_FILE may name a file that holds it
+    /// API key of the server; REALTIME_API_KEY_FILE may name a file that holds it
     #[arg(long, env = "REALTIME_API_KEY", hide_env_values = true, value_name = "KEY")]
     pub(crate) api_key: Option<String>,
 }

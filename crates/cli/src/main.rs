@@ -57,9 +57,18 @@ fn run(command: &Command) -> Result<u8, Failure> {
             drop(out);
             return serve::run(args, &Surroundings::of_this_process()).map(|()| 0);
         }
-        Command::Publish(args) => as_client(client::publish::run(args, &mut out))?,
-        Command::Tail(args) => as_client(client::tail::run(args, &mut out))?,
-        Command::Connections(args) => as_client(client::connections::run(args, &mut out))?,
+        Command::Publish(args) => {
+            // Standard input may come from a person. Outside the runtime Ctrl-C ends the process while it is awaited.
+            let publish = client::publish::Publish::prepare(args)?;
+            let unknown = "interrupted before the server answered: the message may have been published or not";
+            as_client(publish.send(&mut out), Err(Failure::interrupted(unknown)))?;
+        }
+        // It goes on until somebody has seen enough, so Ctrl-C is how it ends well.
+        Command::Tail(args) => as_client(client::tail::run(args, &mut out), Ok(()))?,
+        Command::Connections(args) => {
+            let interrupted = Failure::interrupted("interrupted before the list was complete");
+            as_client(client::connections::run(args, &mut out), Err(interrupted))?;
+        }
         Command::Config(args) => {
             let exit = settings::inspect::run(&args.command, &Surroundings::of_this_process(), &mut out)?;
             out.flush()?;
@@ -70,13 +79,16 @@ fn run(command: &Command) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Runs a command that is a client: one thread is plenty, and Ctrl-C is a good end.
-fn as_client(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+/// Runs a command that is a client, or gives what Ctrl-C makes of it. One thread is plenty.
+fn as_client(
+    command: impl Future<Output = Result<(), Failure>>,
+    interrupted: Result<(), Failure>,
+) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {
             result = command => result,
-            _ = tokio::signal::ctrl_c() => Ok(()),
+            _ = tokio::signal::ctrl_c() => interrupted,
         }
     })
 }

@@ -1,26 +1,13 @@
 //! The program as its users see it: arguments in; output, requests and exit codes out.
 
+mod support;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Stdio;
 use std::thread::JoinHandle;
 
-/// The program in an empty directory and an empty environment.
-fn program(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_realtime-connector"));
-    command.args(words).env_clear().current_dir(env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null());
-    command
-}
-
-/// Its exit code, standard output and standard error.
-fn outcome(output: Output) -> (i32, String, String) {
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-    (output.status.code().expect("no signal"), text(output.stdout), text(output.stderr))
-}
-
-fn run(words: &[&str]) -> (i32, String, String) {
-    outcome(program(words).output().expect("the program starts"))
-}
+use support::{Running, outcome, program, run};
 
 /// A server that answers one connection after the other with the given bytes; the requests it got.
 struct Answers {
@@ -127,8 +114,8 @@ fn a_refusal_keeps_its_code_and_says_what_to_do() {
         (
             1,
             String::new(),
-            "error: unauthenticated: no API key (HTTP 401)\n  give a valid API key: --api-key, REALTIME_API_KEY or \
-             REALTIME_API_KEY_FILE\n"
+            "error: unauthenticated: no API key (HTTP 401)\n  give one of the server's auth.apiKeys: --api-key, REALTIME_API_KEY \
+             or REALTIME_API_KEY_FILE\n"
                 .to_owned()
         )
     );
@@ -139,7 +126,7 @@ fn a_refusal_keeps_its_code_and_says_what_to_do() {
     let problem = r#"{"code":"bad_request","message":"must not be empty","status":400,"field":"type"}"#;
     let server = answer_with(vec![json("400 Bad Request", problem)]);
     let (exit, _, err) = run(&["publish", "", "1", "--url", &server.url]);
-    assert_eq!((exit, err.as_str()), (1, "error: bad_request: must not be empty (field type) (HTTP 400)\n"));
+    assert_eq!((exit, err.as_str()), (1, "error: bad_request: type must not be empty (HTTP 400)\n"));
 
     let server = answer_with(vec![json("502 Bad Gateway", "<html>")]);
     let (exit, _, err) = run(&["connections", "--url", &server.url]);
@@ -236,9 +223,8 @@ fn tail_ends_when_the_server_refuses_or_ends_the_session() {
 
 #[test]
 fn connections_are_a_table_over_all_pages() {
-    let first = r#"{"items":[{"id":"c1","userId":"ada","provider":"websocket","address":"127.0.0.1:5","channels":["a","b","c","d"]}],"next":"n1"}"#;
-    let second =
-        r#"{"items":[{"id":"c22","userId":null,"provider":"sse","address":"[::1]:6","channels":[]}],"next":null}"#;
+    let first = r#"{"items":[{"connectionId":"c1","userId":"ada","provider":"websocket","address":"127.0.0.1:5","channels":["a","b","c","d"]}],"next":"n1"}"#;
+    let second = r#"{"items":[{"connectionId":"c22","userId":null,"provider":"sse","address":"[::1]:6","channels":[]}],"next":null}"#;
     let pages = || vec![json("200 OK", first), json("200 OK", second)];
     let server = answer_with(pages());
     let (exit, out, _) = run(&["connections", "--channel", "a", "--user", "x", "--url", &server.url]);
@@ -252,39 +238,9 @@ fn connections_are_a_table_over_all_pages() {
     let server = answer_with(pages());
     let (_, out, _) = run(&["connections", "--json", "--url", &server.url]);
     let list: serde_json::Value = serde_json::from_str(&out).expect("JSON");
-    assert_eq!((list["items"][1]["id"].as_str(), &list["next"]), (Some("c22"), &serde_json::Value::Null));
+    assert_eq!((list["items"][1]["connectionId"].as_str(), &list["next"]), (Some("c22"), &serde_json::Value::Null));
     let server = answer_with(vec![json("200 OK", r#"{"items":[],"next":null}"#)]);
     assert_eq!(run(&["connections", "--url", &server.url]).1, "No connections.\n");
-}
-
-/// A running server; killed if a test fails.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Running {
-    fn start(words: &[&str]) -> Self {
-        let mut command = program(words);
-        Self(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts"))
-    }
-
-    /// The first line of standard error that contains a text.
-    fn line_with(&mut self, text: &str) -> String {
-        let reader = BufReader::new(self.0.stderr.as_mut().expect("piped"));
-        let mut lines = reader.lines().map(|line| line.expect("text"));
-        lines.find(|line| line.contains(text)).expect(text)
-    }
-
-    #[cfg(unix)]
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([name, &self.0.id().to_string()]).status();
-        assert!(status.expect("kill exists").success());
-    }
 }
 
 #[cfg(unix)]

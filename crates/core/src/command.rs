@@ -104,6 +104,7 @@ pub enum Target {
 
 /// When a publish is answered. The level moves the answer, never the delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ack {
     /// Not at all, unless it fails.
     None,

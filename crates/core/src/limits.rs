@@ -94,6 +94,8 @@ pub const ASK_DEADLINE: Duration = Duration::from_secs(12);
 pub const PONG_DEADLINE: Duration = Duration::from_secs(10);
 /// Time a closing connection has to take its last bytes.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// How much longer than it says an authorisation holds: whoever made it has another clock.
+pub const EXPIRY_SKEW: Duration = Duration::from_secs(30);
 /// A worker that is late by more than this was frozen, and so were its peers' signs of life.
 pub const STALL: Duration = Duration::from_secs(1);
 /// WebSocket Ping interval; below the 60 s after which common proxies cut an idle connection.

@@ -10,6 +10,7 @@ use crate::id::{ChannelKey, NameError};
 
 /// The refusal of one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rejection {
     /// The kind, which is the code on the wire.
     pub kind: RejectionKind,
@@ -38,6 +39,7 @@ impl std::error::Error for Rejection {}
 
 /// Kinds of refusals, as in `protocol/codes.toml`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RejectionKind {
     /// Malformed or contradictory.
     BadRequest,
@@ -88,6 +90,12 @@ impl Rejection {
         Self::field(field, error.to_string())
     }
 
+    /// Says which field is at fault.
+    #[must_use]
+    pub fn at(self, field: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: Some(field.into()), ..self }
+    }
+
     /// Says which channel it is about.
     #[must_use]
     pub fn on(self, channel: ChannelKey) -> Self {
@@ -132,6 +140,8 @@ pub enum Close {
     Drain,
     /// No sign of life.
     Silent,
+    /// Its authorisation is over.
+    TokenExpired,
 }
 
 /// What the engine saw of a connection's end when the peer or the network caused it.

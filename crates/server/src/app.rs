@@ -36,6 +36,8 @@ pub(crate) struct App {
     connections: Arc<AtomicUsize>,
     /// How many of them there may be.
     pub(crate) capacity: usize,
+    /// The application's authenticator knows what a `ticket` is; those of the server do not.
+    pub(crate) takes_tickets: bool,
     /// Serves the page of dev mode, and something to show on it.
     pub(crate) playground: bool,
     /// How the earthquakes of the playground are steered.
@@ -74,6 +76,7 @@ impl App {
             ready: AtomicBool::new(false),
             connections: Arc::default(),
             capacity,
+            takes_tickets: false,
             playground: false,
             earthquakes: earthquakes::Control::default(),
             clock: Clock::new(std::time::Instant::now()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::app::App;
-use crate::auth::{Anonymous, Authenticator, Dev};
+use crate::auth::{ApiKeys, Authenticator, ByKey, Dev};
 use crate::config::Config;
 use crate::earthquakes;
 use crate::engine::{Engine, Outlets, StartError};
@@ -25,7 +25,7 @@ use crate::{hooks, runtime};
 ///
 /// impl Authenticator for Guests {
 ///     fn authenticate(&self, _: Credentials) -> AuthFuture<'_> {
-///         Box::pin(async { Ok(Some(Identity { grants: Grants::LISTEN, ..Identity::default() })) })
+///         Box::pin(async { Ok(Some(Identity::anonymous(Grants::LISTEN))) })
 ///     }
 /// }
 ///
@@ -93,7 +93,7 @@ impl Builder {
     }
 
     /// Whether dev mode serves the playground, with the earthquakes that run on its channel `earthquakes`. It does unless told
-    /// otherwise; other modes never do. Say `false` to mount a router that leaves `/` to its host.
+    /// otherwise; other modes never do. Say `false` for a router that is merged into an application with a page of its own at `/`.
     #[must_use]
     pub fn playground(self, playground: bool) -> Self {
         Self { playground, ..self }
@@ -126,10 +126,8 @@ impl Builder {
         if !self.config.enabled {
             return Ok(RealtimeConnector::inert(self.config, event_bus));
         }
-        let authenticator = self.authenticator.unwrap_or_else(|| {
-            let anonymous = Anonymous { allowed: self.config.auth.anonymous };
-            if dev { Arc::new(Dev) } else { Arc::new(anonymous) as Arc<dyn Authenticator> }
-        });
+        let own_authenticator = self.authenticator.is_some();
+        let authenticator = self.authenticator.unwrap_or_else(|| authenticator(&self.config, dev));
         let workers = match self.config.workers as usize {
             0 => std::thread::available_parallelism().map_or(1, usize::from).min(64),
             workers => workers,
@@ -148,6 +146,7 @@ impl Builder {
             )?;
         let mut app = App::new(node.clone(), self.config, authenticator.clone(), dev, event_bus.clone());
         app.playground = playground;
+        app.takes_tickets = own_authenticator;
         let app = Arc::new(app);
         let runtime = runtime::handle();
         runtime.spawn(hooks::answer_asks(node.clone(), authenticator, asks));
@@ -161,4 +160,12 @@ impl Builder {
         let live = Live::new(app, engine, is_guarded, pump, ended, owns_bus);
         Ok(RealtimeConnector::live(live, event_bus))
     }
+}
+
+/// The authenticator that comes with the server.
+fn authenticator(config: &Config, dev: bool) -> Arc<dyn Authenticator> {
+    if dev {
+        return Arc::new(Dev);
+    }
+    Arc::new(ByKey { keys: ApiKeys::new(&config.auth, false), anonymous: config.auth.anonymous })
 }

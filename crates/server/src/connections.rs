@@ -95,6 +95,8 @@ pub struct ConnectionInfo {
     pub id: ConnectionId,
     /// Who it is; `None` is anonymous.
     pub user_id: Option<String>,
+    /// Which of the user's devices it says to be.
+    pub device_id: Option<String>,
     /// WebSocket or SSE.
     pub provider: Provider,
     /// The other end of its socket: the client, or the last proxy.
@@ -127,6 +129,7 @@ impl ConnectionInfo {
         Self {
             id: ConnectionId(info.id),
             user_id: info.identity.user.map(|user| user.to_string()),
+            device_id: info.device.map(|device| device.to_string()),
             provider: match info.client.provider {
                 CoreProvider::WebSocket => Provider::WebSocket,
                 CoreProvider::Sse => Provider::Sse,
@@ -232,13 +235,21 @@ impl Connections {
         self.act(id, Call::Unsubscribe { connection: id.0.key, channel }).await
     }
 
-    /// Replaces the metadata that the application vouches for: an object of at most 2 KiB, or nothing.
+    /// Replaces the metadata that the application vouches for: an object of at most 2 KiB.
     ///
     /// # Errors
     /// Metadata that is no object or too large, `NotFound` if the connection is not here (any more), overload.
-    pub async fn set_meta(&self, id: ConnectionId, meta: Option<impl Serialize>) -> Result<(), Rejection> {
-        let meta = meta.map(|meta| metadata_of(&meta)).transpose()?;
+    pub async fn set_meta(&self, id: ConnectionId, meta: impl Serialize) -> Result<(), Rejection> {
+        let meta = Some(metadata_of(&meta)?);
         self.act(id, Call::SetMeta { connection: id.0.key, meta }).await
+    }
+
+    /// Removes the metadata that the application vouches for.
+    ///
+    /// # Errors
+    /// `NotFound` if the connection is not here (any more), overload.
+    pub async fn clear_meta(&self, id: ConnectionId) -> Result<(), Rejection> {
+        self.act(id, Call::SetMeta { connection: id.0.key, meta: None }).await
     }
 
     async fn act(&self, id: ConnectionId, call: Call) -> Result<(), Rejection> {

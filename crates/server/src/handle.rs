@@ -189,7 +189,8 @@ impl RealtimeConnector {
 
     /// The routes, to mount in an axum application, also under a prefix: `.nest("/realtime", rc.router()?)`.
     ///
-    /// WebSocket, SSE, the HTTP API and the health checks are all inside. Serve the application with
+    /// WebSocket, SSE, the HTTP API and the health checks are all inside. At the top it is `.merge(rc.router()?)`; either way, paths
+    /// that the connector does not know are the application's, whose fallback answers them. Serve the application with
     /// `into_make_service_with_connect_info::<SocketAddr>()`, or the addresses of clients stay unknown. Layers around it must
     /// pass streams through: no time limit for whole responses, no compression.
     ///
@@ -200,9 +201,9 @@ impl RealtimeConnector {
             State::Live(live) if !live.is_guarded => return Err(Error::RouterNeedsAuthenticator),
             State::Live(live) => {
                 live.app.ready.store(true, Ordering::Relaxed);
-                http::router(&live.app)
+                http::mounted(&live.app)
             }
-            State::Inert(_) => inert::router(),
+            State::Inert(config) => inert::mounted(config),
         };
         Ok(router.with_state(()))
     }
@@ -252,7 +253,9 @@ impl RealtimeConnector {
         let Some(engine) = engine else { return };
         app.ready.store(false, Ordering::Relaxed);
         let deadline = tokio::time::Instant::now() + app.config.shutdown.deadline;
-        tokio::time::sleep(app.config.not_ready()).await;
+        // In dev mode no load balancer looks, and a person waits.
+        let not_ready = if app.dev { Duration::ZERO } else { app.config.shutdown.not_ready };
+        tokio::time::sleep(not_ready).await;
         self.inner.stop.send_replace(true);
         app.node.drain();
         while tokio::time::Instant::now() < deadline && app.count_connections().await > 0 {

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{any, get};
 use realtime_connector_core::event::Published;
 use realtime_connector_core::id::MessageId;
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
@@ -12,11 +12,23 @@ use realtime_connector_core::worker::publishing::fresh_id;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::config::Config;
 use crate::http::{answer, health, problem};
 
 /// 503 to everything but the question whether the process lives.
 pub(crate) fn router() -> Router {
     Router::new().route("/health/live", get(health::live)).fallback(refuse).layer(map_response(answer::mark))
+}
+
+/// The same for a host application: only what a connector that works would answer.
+pub(crate) fn mounted(config: &Config) -> Router {
+    let (websocket, sse) = (&config.providers.websocket.path, &config.providers.sse.path);
+    let below = [format!("{sse}/{{connection}}"), "/api/{*rest}".into(), "/health/ready".into(), "/metrics".into()];
+    let mut router = Router::new().route("/health/live", get(health::live));
+    for path in [websocket, sse].into_iter().chain(&below) {
+        router = router.route(path, any(refuse));
+    }
+    router.route_layer(map_response(answer::mark))
 }
 
 /// Answers so until told to stop.

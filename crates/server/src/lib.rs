@@ -23,6 +23,7 @@
 //! | [`EventBus`], [`Event`] | what happened, and who acts on it |
 //! | [`Config`], [`config`] | every setting |
 //! | [`auth`] | who may come in |
+//! | [`id`] | names: what they are, and what is wrong with one |
 //! | [`Error`], [`Rejection`] | what can go wrong |
 //!
 //! The guides are `docs/embedding.md` and `docs/events.md`.
@@ -60,6 +61,22 @@ pub use realtime_connector_core::event::Published as PublishResult;
 pub use realtime_connector_core::id::{MessageId, UserId};
 pub use realtime_connector_core::position::{Epoch, Position};
 pub use realtime_connector_core::rejection::{Rejection, RejectionKind};
+pub use realtime_connector_core::time::UnixMs;
+
+/// Names, as they stand in identities, rejections and results.
+///
+/// A name is checked once, when it is parsed, and [`NameError`](id::NameError) says what is wrong with it.
+///
+/// ```
+/// use realtime_connector::id::{NameError, UserId};
+///
+/// assert_eq!(UserId::parse(""), Err(NameError::Empty));
+/// assert_eq!(UserId::parse("ada")?.as_str(), "ada");
+/// # Ok::<(), NameError>(())
+/// ```
+pub mod id {
+    pub use realtime_connector_core::id::{AppId, Audience, ChannelKey, ChannelName, MessageId, NameError, UserId};
+}
 
 /// The guides' snippets are compiled and run with the tests.
 #[cfg(doctest)]
@@ -68,4 +85,6 @@ mod guides {
     struct Embedding;
     #[doc = include_str!("../../../docs/events.md")]
     struct Events;
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
 }

@@ -153,7 +153,7 @@ fn bounded(field: &'static str, json: Json, bytes_max: usize) -> Result<Bytes, R
     if json.len() > bytes_max {
         let message = format!("must be at most {bytes_max} bytes, is {}", json.len());
         let rejection = Rejection::new(RejectionKind::TooLarge, message).limit(bytes_max as u64);
-        return Err(Rejection { field: Some(field.into()), ..rejection });
+        return Err(rejection.at(field));
     }
     if std::str::from_utf8(&json).is_ok_and(is_deep) {
         return Err(Rejection::field(field, format!("must nest at most {DEPTH_MAX} levels")));

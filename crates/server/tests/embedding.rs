@@ -14,6 +14,7 @@ mod server;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::State;
@@ -23,7 +24,7 @@ use axum::routing::get;
 use client::sse::Sse;
 use client::{Ws, http, request};
 use configs::{config, configured};
-use realtime_connector::auth::{AuthFuture, Authenticator, Credentials, Grants, Identity, UserId};
+use realtime_connector::auth::{AuthFuture, Authenticator, Credentials, Grants, Identity, UnixMs, UserId};
 use realtime_connector::config::Provider;
 use realtime_connector::{
     Ack, Builder, ConnectionFilter, ConnectionId, Error, Message, RealtimeConnector, RejectionKind, Target,
@@ -47,7 +48,11 @@ async fn host(rc: &RealtimeConnector, prefix: &str) -> SocketAddr {
         "" => app.merge(rc.router().expect("somebody decides")),
         prefix => app.nest(prefix, rc.router().expect("somebody decides")),
     };
-    let app = app.layer(middleware::from_fn_with_state(state.clone(), mark)).with_state(state);
+    serve(app.layer(middleware::from_fn_with_state(state.clone(), mark)).with_state(state)).await
+}
+
+/// Serves an application on a port of its own.
+async fn serve(app: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("any port will do");
     let addr = listener.local_addr().expect("bound");
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -120,6 +125,34 @@ async fn a_connector_mounted_under_a_prefix_serves_both_providers() {
     a_mounted_connector_serves_both_providers("/realtime").await;
 }
 
+/// A mounted router brought a fallback: merging it into a host that has one panicked, and other hosts answered with our 404s.
+#[tokio::test]
+async fn paths_that_the_connector_does_not_know_are_the_hosts() {
+    let working = || Builder::new(config()).dev().playground(false).build().expect("the configuration is sound");
+    let inert = || Builder::new(configured(r#"{"enabled": false}"#)).build().expect("the configuration is sound");
+    for (rc, status) in [(working(), 200), (inert(), 503)] {
+        for prefix in ["", "/realtime"] {
+            for with_fallback in [true, false] {
+                let router: Router = rc.router().expect("somebody decides");
+                let app = Router::new().route("/", get(async || "the host's page"));
+                let app = if with_fallback { app.fallback(async || "the host's fallback") } else { app };
+                let app = if prefix.is_empty() { app.merge(router) } else { app.nest(prefix, router) };
+                let addr = serve(app).await;
+                let what = format!("{prefix:?}, fallback: {with_fallback}, {status}");
+                assert_eq!(http(addr, "GET", "/", None).await.text(), "the host's page", "{what}");
+                assert_eq!(http(addr, "GET", &format!("{prefix}/api/info"), None).await.status, status, "{what}");
+                assert_eq!(http(addr, "GET", &format!("{prefix}/health/live"), None).await.status, 200, "{what}");
+                for path in ["/nothing", &format!("{prefix}/nothing")] {
+                    let answer = http(addr, "GET", path, None).await;
+                    let expected = if with_fallback { (200, "the host's fallback") } else { (404, "") };
+                    assert_eq!((answer.status, answer.text()), expected, "{path} of {what}");
+                }
+            }
+        }
+        rc.shutdown().await;
+    }
+}
+
 #[tokio::test]
 async fn large_messages_pass_a_mounted_router_whole() {
     let rc = Builder::new(config()).dev().playground(false).build().expect("the configuration is sound");
@@ -165,7 +198,7 @@ impl Authenticator for ByCookie {
         Box::pin(async move {
             let Some(cookie) = credentials.cookie else { return Ok(None) };
             let user = UserId::parse(&cookie).ok();
-            Ok(Some(Identity { user, grants: Grants::LISTEN, ..Identity::default() }))
+            Ok(user.map(|user| Identity::of(user, Grants::LISTEN)))
         })
     }
 }
@@ -193,6 +226,51 @@ async fn an_authenticator_of_the_application_decides_who_a_connection_is() {
     ada.send_json(&json!({"op": "publish", "type": "a", "channel": "a", "ref": 1})).await;
     assert_eq!(ada.recv_op("error").await["code"], "forbidden", "listening only");
     rc.shutdown().await;
+}
+
+/// Lets everybody in for as long as an hour ago.
+struct Late;
+
+impl Authenticator for Late {
+    fn authenticate(&self, _: Credentials) -> AuthFuture<'_> {
+        let hour_ago = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") - Duration::from_secs(3_600);
+        let until = UnixMs(u64::try_from(hour_ago.as_millis()).expect("milliseconds"));
+        Box::pin(async move { Ok(Some(Identity::anonymous(Grants::LISTEN).with_meta("{}").until(until))) })
+    }
+}
+
+#[tokio::test]
+async fn an_identity_that_is_over_ends_its_connections() {
+    let rc = Builder::new(config()).authenticator(Late).build().expect("the configuration is sound");
+    let addr = host(&rc, "/rt").await;
+    let mut ws = Ws::connect(addr, "/rt/ws?channel=a").await;
+    assert!(ws.recv_op("connected").await["expiresAt"].is_u64());
+    assert_eq!(ws.recv_op("goaway").await["reason"], "token_expired");
+    assert_eq!(ws.recv_close().await, Some(4203));
+    let mut sse = Sse::connect(addr, "/rt/sse?channel=a", &[]).await;
+    assert_eq!(sse.next_named("$goaway").await.json()["code"], 4203);
+    rc.shutdown().await;
+}
+
+/// Without `apiKeys` a connector with its own authenticator was taken for one in dev mode, and its load balancer got no time.
+#[tokio::test]
+async fn a_connector_with_an_authenticator_is_not_ready_before_it_drains() {
+    let config = r#"{"auth": {"cookie": "session"}, "shutdown": {"notReady": "10m", "deadline": "1h"}}"#;
+    let rc = Builder::new(configured(config)).authenticator(ByCookie).build().expect("the configuration is sound");
+    let addr = host(&rc, "/rt").await;
+    let mut ada = Ws::open(addr, "/rt/ws?channel=a", &[("cookie", "session=ada")]).await.expect("ada has a cookie");
+    ada.recv_op("connected").await;
+    let stopping = rc.clone();
+    tokio::spawn(async move { stopping.shutdown().await });
+    while http(addr, "GET", "/rt/health/ready", None).await.status == 200 {
+        tokio::task::yield_now().await;
+    }
+    // Often enough that a drain would have come in between.
+    for number in 0..100 {
+        rc.broadcast(Message::new("still", number), Target::user("ada")).await.expect("published");
+        let frame = ada.recv_json().await;
+        assert_eq!(frame["data"], number, "nobody is told to leave before the load balancer has looked: {frame}");
+    }
 }
 
 #[tokio::test]
@@ -288,11 +366,11 @@ async fn connections_can_be_looked_at_and_steered() {
     connections.unsubscribe(bob_id, "b").await.expect("not being in it is what was wanted");
     assert_eq!(connections.subscribe(bob_id, "b*").await.expect_err("no name").field.as_deref(), Some("channel"));
 
-    connections.set_meta(ada_id, Some(json!({"tier": "gold"}))).await.expect("ada is here");
+    connections.set_meta(ada_id, json!({"tier": "gold"})).await.expect("ada is here");
     assert_eq!(connections.get(ada_id).await.expect("here").meta, Some(json!({"tier": "gold"})));
-    connections.set_meta(ada_id, None::<Value>).await.expect("ada is here");
+    connections.clear_meta(ada_id).await.expect("ada is here");
     assert_eq!(connections.get(ada_id).await.expect("here").meta, None);
-    let refused = connections.set_meta(ada_id, Some([1])).await.expect_err("no object");
+    let refused = connections.set_meta(ada_id, [1]).await.expect_err("no object");
     assert_eq!(refused.field.as_deref(), Some("meta"));
 
     connections.disconnect(ada_id, Some("out of order")).await.expect("ada is here");

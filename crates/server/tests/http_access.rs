@@ -5,6 +5,7 @@ mod http_support;
 use http_support::{Answer, KEY, Server, UPGRADE, any_port, config_with_key};
 use realtime_connector::Config;
 use realtime_connector::config::Cors;
+use serde_json::json;
 
 /// One request with exactly these headers and `Connection: close`.
 async fn with_headers(server: &Server, line: &str, headers: &str) -> Answer {
@@ -200,6 +201,52 @@ async fn a_key_is_one_bearer_token() {
     server.request("GET", "/api/channels", &twice, b"").await.refuses(400, "bad_request", Some("authorization"));
     // A key in the URL would end up in logs.
     server.get(&format!("/api/channels?key={KEY}")).await.refuses(401, "unauthenticated", None);
+}
+
+/// A server with a key could publish, but not listen: its key was refused as the token of a connection.
+#[tokio::test]
+async fn an_api_key_is_the_token_of_a_connection_that_may_do_everything() {
+    for anonymous in [true, false] {
+        let mut config = config_with_key();
+        config.auth.anonymous = anonymous;
+        let server = Server::start(any_port(config)).await;
+        let key = format!("Authorization: Bearer {KEY}\r\n");
+        let (_stream, connected) = server.stream_as("channel=c", &key).await;
+        assert_eq!(connected["subscriptions"][0]["can"], json!(["subscribe", "publish"]), "{connected}");
+        assert!(connected["userId"].is_null(), "a server is no user: {connected}");
+        let line = "GET /ws?channel=c";
+        let answer = server.ask(format!("{line} HTTP/1.1\r\nHost: a\r\n{key}{UPGRADE}\r\n")).await;
+        assert_eq!(answer.status, 101, "anonymous: {anonymous}");
+        if anonymous {
+            let (_stream, connected) = server.stream_as("channel=c", "").await;
+            assert_eq!(connected["subscriptions"][0]["can"], json!(["subscribe"]), "{connected}");
+        } else {
+            with_headers(&server, "GET /sse?channel=c", "Host: a\r\n").await.refuses(401, "unauthenticated", None);
+            let answer = server.ask(format!("{line} HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\n")).await;
+            answer.refuses(401, "unauthenticated", None);
+        }
+        for wrong in [KEY.to_uppercase(), KEY[1..].to_owned(), "x".to_owned()] {
+            let headers = format!("Host: a\r\nAuthorization: Bearer {wrong}\r\n");
+            let answer = with_headers(&server, "GET /sse?channel=c", &headers).await;
+            answer.refuses(401, "unauthenticated", None);
+            let answer = server.ask(format!("{line} HTTP/1.1\r\n{headers}{UPGRADE}\r\n")).await;
+            answer.refuses(401, "unauthenticated", None);
+        }
+    }
+}
+
+/// A ticket was ignored in dev mode, and elsewhere refused as if it were a wrong one.
+#[tokio::test]
+async fn tickets_are_not_served() {
+    for server in [Server::dev().await, Server::with_key().await] {
+        let host = "Host: localhost\r\n";
+        for ticket in ["x", KEY] {
+            let sse = with_headers(&server, &format!("GET /sse?channel=c&ticket={ticket}"), host).await;
+            sse.refuses(403, "not_enabled", Some("ticket"));
+            let ws = server.ask(format!("GET /ws?ticket={ticket} HTTP/1.1\r\n{host}{UPGRADE}\r\n")).await;
+            ws.refuses(403, "not_enabled", Some("ticket"));
+        }
+    }
 }
 
 #[tokio::test]

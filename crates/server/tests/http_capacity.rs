@@ -215,6 +215,7 @@ fn a_process_without_descriptors_waits_and_comes_back() {
     assert!(begin.contains("connectionId"), "{begin}");
     // More silent sockets than descriptors; the kernel accepts what the process cannot.
     let crowd: Vec<_> = (0..120).map(|_| server.connect()).collect();
+    // Sleeps on purpose: what must not happen, a loop that spins, shows only while time passes.
     std::thread::sleep(Duration::from_millis(300));
     let before = server.cpu_ticks();
     std::thread::sleep(Duration::from_secs(1));

@@ -154,8 +154,8 @@ fn errors() {
     let error = |reference, rejection| Event::Error { reference, rejection: Box::new(rejection) };
     let expected = r#"{"op":"error","ref":7,"code":"bad_request","message":"must not be empty","retryable":false,"field":"channel"}"#;
     check(&error(Some(7), Rejection::field("channel", "must not be empty")), expected);
-    let full = Rejection::field("x\r\n\u{1}\"", "is \u{2028} odd").on(channel("a")).limit(3).retry_after_ms(250);
-    let full = Rejection { kind: RejectionKind::RateLimited, ..full };
+    let full = Rejection::new(RejectionKind::RateLimited, "is \u{2028} odd").at("x\r\n\u{1}\"");
+    let full = full.on(channel("a")).limit(3).retry_after_ms(250);
     let expected = concat!(
         r#"{"op":"error","code":"rate_limited","message":"is "#,
         "\u{2028}",
@@ -199,6 +199,7 @@ fn ends() {
         (Close::Slow, CloseCode::Slow, "slow", true),
         (Close::Drain, CloseCode::Drain, "drain", true),
         (Close::Silent, CloseCode::Silent, "silent", true),
+        (Close::TokenExpired, CloseCode::TokenExpired, "token_expired", true),
     ];
     for (close, expected, reason, resume) in table {
         assert_eq!(close_code(close), expected);

@@ -66,7 +66,7 @@ pub(crate) async fn run(args: &ConnectionsArgs, out: &mut impl Write) -> Result<
 fn row(item: &Value) -> Vec<String> {
     let text = |name: &str| item[name].as_str().map_or_else(|| "-".to_owned(), printable);
     let since = item["connectedAt"].as_u64().map_or_else(|| "-".to_owned(), age);
-    vec![text("id"), text("userId"), text("provider"), text("address"), since, channels(&item["channels"])]
+    vec![text("connectionId"), text("userId"), text("provider"), text("address"), since, channels(&item["channels"])]
 }
 
 /// The channels of a connection: the first few by name.

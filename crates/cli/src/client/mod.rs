@@ -32,6 +32,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of an answer: a page of 1,000 connections with metadata is below.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// What to do when the server wants a key.
+const A_KEY: &str = "give one of the server's auth.apiKeys: --api-key, REALTIME_API_KEY or REALTIME_API_KEY_FILE";
+/// What to do when it does not know the key.
+const OTHER_KEY: &str = "the key is none of the server's auth.apiKeys: look at --api-key, REALTIME_API_KEY and \
+                         REALTIME_API_KEY_FILE, in this order";
+
 /// A server, and who we are to it.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -163,12 +169,13 @@ impl Client {
             return Failure::failed("unexpected_answer", format!("{} answered {status}", self.name()))
                 .hint("is this a Realtime Connector, and is the path right?");
         };
-        let field = problem.field.map(|field| format!(" (field {field})")).unwrap_or_default();
-        let text = format!("{}: {}{field} (HTTP {})", problem.code, problem.message, status.as_u16());
+        // Messages about a field are fragments that follow its name.
+        let field = problem.field.map(|field| format!("{field} ")).unwrap_or_default();
+        let text = format!("{}: {field}{} (HTTP {})", problem.code, problem.message, status.as_u16());
         let failure = Failure::failed(&problem.code, text);
         match (problem.code.as_str(), problem.retry_after_ms) {
             ("unauthenticated" | "token_expired" | "token_revoked", _) => {
-                failure.hint("give a valid API key: --api-key, REALTIME_API_KEY or REALTIME_API_KEY_FILE")
+                failure.hint(if self.api_key.is_some() { OTHER_KEY } else { A_KEY })
             }
             (_, Some(ms)) => failure.hint(format!("try again in {:.1} s", Duration::from_millis(ms).as_secs_f64())),
             _ => failure,

@@ -46,9 +46,37 @@ struct Position {
     offset: u64,
 }
 
-/// Publishes.
-pub(crate) async fn run(args: &PublishArgs, out: &mut impl Write) -> Result<(), Failure> {
-    let client = Client::new(&args.server)?;
+/// A message that only needs to be sent.
+#[derive(Debug)]
+pub(crate) struct Publish<'a> {
+    args: &'a PublishArgs,
+    client: Client,
+    body: String,
+}
+
+impl<'a> Publish<'a> {
+    /// Checks everything, and reads standard input if the data comes from there.
+    pub(crate) fn prepare(args: &'a PublishArgs) -> Result<Self, Failure> {
+        let client = Client::new(&args.server)?;
+        Ok(Self { args, client, body: body(args)? })
+    }
+
+    /// Sends it and says what became of it.
+    pub(crate) async fn send(self, out: &mut impl Write) -> Result<(), Failure> {
+        let answer = self.client.call(Method::POST, "/api/broadcast", Some(self.body)).await?;
+        if self.args.json {
+            out.write_all(answer.trim_ascii())?;
+            writeln!(out)?;
+            return Ok(());
+        }
+        let answer: Answer = serde_json::from_slice(&answer)
+            .map_err(|error| Failure::failed("unexpected_answer", format!("cannot read the answer: {error}")))?;
+        writeln!(out, "{}", sentence(self.args, &answer))?;
+        Ok(())
+    }
+}
+
+fn body(args: &PublishArgs) -> Result<String, Failure> {
     let text = if args.data == "-" { read_input()? } else { args.data.clone() };
     let data: &RawValue = serde_json::from_str(&text).map_err(|error| {
         Failure::usage("data", format!("the data is not JSON: {error}"))
@@ -62,17 +90,7 @@ pub(crate) async fn run(args: &PublishArgs, out: &mut impl Write) -> Result<(), 
         id: args.id.as_deref(),
         ephemeral: args.ephemeral,
     };
-    let body = serde_json::to_string(&body).map_err(|error| Failure::failed("data", error.to_string()))?;
-    let answer = client.call(Method::POST, "/api/broadcast", Some(body)).await?;
-    if args.json {
-        out.write_all(answer.trim_ascii())?;
-        writeln!(out)?;
-        return Ok(());
-    }
-    let answer: Answer = serde_json::from_slice(&answer)
-        .map_err(|error| Failure::failed("unexpected_answer", format!("cannot read the answer: {error}")))?;
-    writeln!(out, "{}", sentence(args, &answer))?;
-    Ok(())
+    serde_json::to_string(&body).map_err(|error| Failure::failed("data", error.to_string()))
 }
 
 /// What happened, in a line.

@@ -5,9 +5,7 @@
 
 use std::path::Path;
 
-use realtime_connector::config::{
-    self, ConfigError, Document, Key, Kind, Origin, Problem, ProblemKind, children, without_indices,
-};
+use realtime_connector::config::{self, ConfigError, Document, Key, Kind, Origin, Problem, ProblemKind, children};
 
 use super::{Layer, Surroundings, is_open_to_all, read_text};
 
@@ -125,9 +123,16 @@ fn in_words_of_variables(path: &str, error: ConfigError) -> ConfigError {
     Problem { kind: ProblemKind::UnknownKey { nearest, valid }, ..problem }.into()
 }
 
-/// A variable that was surely meant as a setting, and is none: `REALTIME_LISTEN`.
+/// A variable that was surely meant as a setting, and is none: `REALTIME_LISTEN`, `REALTIME_AUTH_API_KEYS_0_KEY`.
 fn lookalike(name: &str) -> Option<String> {
     let rest = name.strip_prefix("REALTIME_").filter(|_| !CLIENT.contains(&name))?;
-    let key = config::keys().find(|key| !key.is_section() && plain(&without_indices(key.path)) == plain(rest))?;
-    Some(format!("the environment variable {name} has no effect: did you mean {}?", key.variable()))
+    let (of_value, file) = rest.strip_suffix("_FILE").map_or((rest, ""), |rest| (rest, "_FILE"));
+    let letters = |text: &str| plain(text).replace(|character: char| character.is_ascii_digit(), "");
+    let key = config::keys().find(|key| !key.is_section() && letters(key.path) == letters(of_value))?;
+    let mut variable = key.variable();
+    // The element that was meant, where it is one of a list.
+    if let Some(index) = of_value.split('_').find(|part| part.parse::<u32>().is_ok()) {
+        variable = variable.replace("__0__", &format!("__{index}__"));
+    }
+    Some(format!("the environment variable {name} has no effect: did you mean {variable}{file}?"))
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use realtime_connector::config::{self, Config, ConfigError, Document, Key, Origin, reference};
 use serde_json::{Value, json};
 
-use super::{LoadError, Loaded, Surroundings, load};
+use super::{LoadError, Loaded, Reason, Surroundings, load};
 use crate::args::{ConfigCommand, SettingArgs};
 use crate::failure::{EXIT_USAGE, Failure};
 use crate::output::table;
@@ -39,8 +39,9 @@ fn check(settings: &SettingArgs, json: bool, around: &Surroundings, out: &mut im
             out.write_all(summary(&loaded).as_bytes())?;
             Ok(0)
         }
-        Err(LoadError::Config(error)) if json => {
-            writeln!(out, "{:#}", json!({ "valid": false, "problems": problems(&error) }))?;
+        Err(LoadError { reason: Reason::Config(error), warnings }) if json => {
+            let answer = json!({ "valid": false, "warnings": warnings, "problems": problems(&error) });
+            writeln!(out, "{answer:#}")?;
             Ok(EXIT_USAGE)
         }
         Err(error) => Err(error.into()),

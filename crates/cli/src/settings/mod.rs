@@ -1,8 +1,8 @@
 //! Where the configuration comes from: a file, below the environment, below flags.
 //!
 //! - All layers are read before anything is reported, so that one run shows every mistake.
-//! - Warnings are for what works and should not be: secrets that everyone may read, and variables that look like
-//!   settings and are not.
+//! - Warnings are for what works and should not be: secrets that everyone may read, variables that look like settings and are
+//!   not, settings without an effect. They are told with an error too: often they are its cause.
 
 mod environment;
 pub(crate) mod inspect;
@@ -46,40 +46,77 @@ pub(crate) struct Loaded {
 
 /// Why there is no configuration.
 #[derive(Debug)]
-pub(crate) enum LoadError {
-    /// What is written is wrong.
-    Config(ConfigError),
-    /// Something cannot be read.
-    Other(Failure),
+pub(crate) struct LoadError {
+    pub(crate) reason: Reason,
+    /// What was noticed besides.
+    pub(crate) warnings: Vec<String>,
 }
 
-impl From<ConfigError> for LoadError {
-    fn from(error: ConfigError) -> Self {
-        Self::Config(error)
-    }
+/// What is wrong.
+#[derive(Debug)]
+pub(crate) enum Reason {
+    /// What is written.
+    Config(ConfigError),
+    /// Something cannot be read.
+    Other(Box<Failure>),
 }
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::Config(error) => Self::usage("config", error.to_string())
+        let failure = match error.reason {
+            Reason::Config(error) => Self::usage("config", error.to_string())
                 .hint("`realtime-connector config explain KEY` tells about a key"),
-            LoadError::Other(failure) => failure,
-        }
+            Reason::Other(failure) => *failure,
+        };
+        Self { warnings: error.warnings, ..failure }
     }
 }
 
 /// Reads all layers and checks what comes of them.
 pub(crate) fn load(args: &SettingArgs, surroundings: &Surroundings) -> Result<Loaded, LoadError> {
     let mut warnings = Vec::new();
-    let (file, below) = read_file(args, surroundings, &mut warnings).map_err(LoadError::Other)?;
-    let variables = environment::read(surroundings, &mut warnings);
+    match read(args, surroundings, &mut warnings) {
+        Ok((file, document, config)) => {
+            warnings.extend(without_effect(&config));
+            Ok(Loaded { config, document, warnings, file })
+        }
+        Err(reason) => Err(LoadError { reason, warnings }),
+    }
+}
+
+fn read(
+    args: &SettingArgs,
+    surroundings: &Surroundings,
+    warnings: &mut Vec<String>,
+) -> Result<(Option<String>, Document, Config), Reason> {
+    let (file, below) = read_file(args, surroundings, warnings).map_err(|failure| Reason::Other(Box::new(failure)))?;
+    let variables = environment::read(surroundings, warnings);
     let mut document = Document::default();
     let merged = [below, variables, read_flags(args)].map(|layer| layer.map(|layer| document.merge(layer)));
     // A layer that could not be read would only cause contradictions that are none.
-    ConfigError::gather(merged)?;
-    let config = document.resolve()?;
-    Ok(Loaded { config, document, warnings, file })
+    ConfigError::gather(merged).map_err(Reason::Config)?;
+    let config = document.resolve().map_err(Reason::Config)?;
+    Ok((file, document, config))
+}
+
+/// Settings that are valid and do nothing here.
+fn without_effect(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if config.auth.cookie.is_some() {
+        warnings.push(
+            "`auth.cookie` has no effect: only an application that embeds the server, with an authenticator of its own, \
+             reads it"
+                .to_owned(),
+        );
+    }
+    if let (Some(port), Some(listen)) = (config.providers.websocket.port, config.listen)
+        && port != listen.port()
+    {
+        warnings.push(format!(
+            "`providers.websocket.port` ({port}) has no effect, because `listen` says {listen}; one port serves everything"
+        ));
+    }
+    warnings
 }
 
 type Layer = Result<Document, ConfigError>;

@@ -264,12 +264,49 @@ fn a_secret_that_everyone_may_read_is_warned_about() {
 fn a_variable_that_only_looks_like_a_setting_is_warned_about() {
     let place = Place::new("lookalike")
         .variable("REALTIME_LOG_LEVEL", "debug")
+        .variable("REALTIME_AUTH_API_KEYS_3_KEY_FILE", "key")
         .variable("REALTIME_URL", "http://localhost")
         .variable("REALTIME_OTHER", "x");
     assert_eq!(
         place.load("").expect("valid").warnings,
-        ["the environment variable REALTIME_LOG_LEVEL has no effect: did you mean REALTIME__LOG__LEVEL?"]
+        [
+            "the environment variable REALTIME_LOG_LEVEL has no effect: did you mean REALTIME__LOG__LEVEL?",
+            "the environment variable REALTIME_AUTH_API_KEYS_3_KEY_FILE has no effect: did you mean \
+             REALTIME__AUTH__API_KEYS__3__KEY_FILE?",
+        ]
     );
+}
+
+/// The variable that was meant to allow it was ignored, and the refusal did not say so.
+#[test]
+fn warnings_are_told_with_an_error_too() {
+    let place = Place::new("warned").variable("REALTIME_AUTH_ANONYMOUS", "true");
+    let expected =
+        "the environment variable REALTIME_AUTH_ANONYMOUS has no effect: did you mean REALTIME__AUTH__ANONYMOUS?";
+    let failure = place.load("--listen 0.0.0.0:80").expect_err("refused");
+    assert_eq!((failure.warnings, failure.exit), (vec![expected.to_owned()], 2));
+    let (exit, text) = place.inspect("check --json --listen 0.0.0.0:80");
+    let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((exit, &answer["warnings"]), (2, &serde_json::json!([expected])));
+}
+
+#[test]
+fn settings_without_an_effect_are_warned_about() {
+    let warnings = |text: &str| {
+        let place = Place::new("no-effect").file("realtime.toml", text);
+        place.load("").expect("valid").warnings
+    };
+    let [cookie, port] = &warnings("listen = '127.0.0.1:80'\nauth.cookie = 'a'\nproviders.websocket.port = 81")[..]
+    else {
+        panic!("two warnings")
+    };
+    assert!(cookie.starts_with("`auth.cookie` has no effect"), "{cookie}");
+    assert!(
+        port.starts_with("`providers.websocket.port` (81) has no effect, because `listen` says 127.0.0.1:80"),
+        "{port}"
+    );
+    assert!(warnings("listen = '127.0.0.1:80'\nproviders.websocket.port = 80").is_empty());
+    assert!(warnings("providers.websocket.port = 81").is_empty());
 }
 
 #[test]
@@ -293,11 +330,12 @@ fn check_says_what_differs_and_where_it_comes_from() {
         ]
     );
     let (exit, text) = place.inspect("check --json --workers 99");
-    let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let mut answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert!(answer["warnings"].take().is_array(), "whoever runs the tests chooses who may read their files");
     assert_eq!(exit, 2);
     assert_eq!(
         answer,
-        serde_json::json!({ "valid": false, "problems": [{
+        serde_json::json!({ "valid": false, "warnings": null, "problems": [{
             "key": "workers",
             "source": { "flag": "--workers" },
             "message": "`workers` must be a whole number from 0 to 64, not 99 (flag --workers)",

@@ -98,15 +98,14 @@ impl<W> Blocks<W> {
         self.clock += 1;
         let place = Place::Here { block, bytes, used: self.clock };
         self.bytes += bytes;
-        let waiting = match self.places.insert((home, from), place) {
+        match self.places.insert((home, from), place) {
             Some(Place::Reading { waiting }) => waiting,
             Some(Place::Here { bytes, .. }) => {
                 self.bytes -= bytes;
                 Vec::new()
             }
             None => Vec::new(),
-        };
-        waiting
+        }
     }
 
     /// A block could not be read. Returns who waits for it.

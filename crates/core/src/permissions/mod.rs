@@ -9,7 +9,10 @@ use crate::id::{AppId, UserId};
 use crate::time::UnixMs;
 
 /// Who a connection is.
+///
+/// More will belong to it; so it is made by [`Identity::of`] or [`Identity::anonymous`], and what else there is is set on that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Identity {
     /// The application.
     pub app: AppId,
@@ -19,12 +22,39 @@ pub struct Identity {
     pub grants: Grants,
     /// Metadata that the application vouches for: a JSON object.
     pub meta: Option<Bytes>,
-    /// When the authorisation ends.
+    /// When the authorisation ends. The client is told; 30 s later its connection is closed with 4203.
     pub expires_at: Option<UnixMs>,
+}
+
+impl Identity {
+    /// A user.
+    #[must_use]
+    pub fn of(user: UserId, grants: Grants) -> Self {
+        Self { user: Some(user), ..Self::anonymous(grants) }
+    }
+
+    /// Nobody in particular.
+    #[must_use]
+    pub fn anonymous(grants: Grants) -> Self {
+        Self { grants, ..Self::default() }
+    }
+
+    /// Metadata that the application vouches for: the text of a JSON object.
+    #[must_use]
+    pub fn with_meta(self, meta: impl Into<Bytes>) -> Self {
+        Self { meta: Some(meta.into()), ..self }
+    }
+
+    /// When the authorisation ends.
+    #[must_use]
+    pub fn until(self, expires_at: UnixMs) -> Self {
+        Self { expires_at: Some(expires_at), ..self }
+    }
 }
 
 /// What a connection may do, on every channel alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Grants {
     /// Listen to channels.
     pub subscribe: bool,

@@ -3,6 +3,8 @@
 //! - WebSocket: a Ping every interval (the first one jittered); no byte within 10 s after it has left means the peer is gone. A
 //!   peer that takes nothing for a whole interval while the Ping waits, and says nothing either, is too slow.
 //! - SSE: a comment every interval. No answer exists; a dead peer shows as a failed write (the engine sets a TCP user timeout).
+//! - An authorisation that is over ends the session, however lively the peer is. Wall-clock time is looked at once, when the session
+//!   opens: a clock that jumps later ends nobody's.
 //! - A worker that was frozen itself does not blame its peers: it gives everyone a new period first.
 
 use super::{Phase, Provider, Session};
@@ -57,6 +59,9 @@ impl Session {
 
     /// What is due at `now`. `excused` is true while the worker itself was late.
     pub(crate) fn handle_deadline(&mut self, now: Time, excused: bool, options: &Options) -> Due {
+        if matches!(self.phase, Phase::Open) && self.profile.expires.is_some_and(|expires| expires <= now) {
+            return Due::Close(Close::TokenExpired);
+        }
         if self.deadline > now {
             return Due::Later;
         }

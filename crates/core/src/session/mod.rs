@@ -5,7 +5,8 @@
 //! - Every open session hears `$all` and, with a user, `$user`.
 //! - Its outbox is bounded. A record that does not fit makes that subscription Behind; replies that do not fit stop the reading
 //!   of the socket.
-//! - It ends by `close`, by the application, by silence, by breaking the protocol again and again, or because its stream ended.
+//! - It ends by `close`, by the application, by silence, by breaking the protocol again and again, when its authorisation is over, or
+//!   because its stream ended.
 
 mod connect;
 mod heartbeat;
@@ -24,7 +25,7 @@ pub(crate) use subscriptions::{LastPosition, LastPositions, Link, Subscription, 
 
 use crate::command::{Connect, Ref};
 use crate::frame::Dialect;
-use crate::id::ConnectionKey;
+use crate::id::{ConnectionKey, DeviceId};
 use crate::permissions::Identity;
 use crate::time::{Time, UnixMs};
 
@@ -115,9 +116,13 @@ pub(crate) struct Asking {
 pub(crate) struct Profile {
     pub(crate) identity: Identity,
     pub(crate) client: Client,
+    /// Which of the user's devices it says to be.
+    pub(crate) device: Option<DeviceId>,
     /// The client's own metadata, untrusted.
     pub(crate) meta: Option<Bytes>,
     pub(crate) connected_at: UnixMs,
+    /// When its authorisation is over, with the skew of clocks.
+    pub(crate) expires: Option<Time>,
     pub(crate) messages_in: u64,
     pub(crate) messages_out: u64,
     /// Numbers the lifecycle events of this connection.
@@ -165,6 +170,14 @@ impl Session {
         match self.phase {
             Phase::Open | Phase::Connecting(_) => true,
             Phase::Waiting | Phase::Asking(_) | Phase::Closing(_) => false,
+        }
+    }
+
+    /// When it must be looked at next.
+    pub(crate) fn wake_at(&self) -> Time {
+        match self.phase {
+            Phase::Open => self.profile.expires.map_or(self.deadline, |expires| expires.min(self.deadline)),
+            Phase::Waiting | Phase::Asking(_) | Phase::Connecting(_) | Phase::Closing(_) => self.deadline,
         }
     }
 

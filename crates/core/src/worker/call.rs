@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::history::{HistoryPage, Query};
-use crate::id::{AppId, ChannelKey, ChannelName, ConnectionId, ConnectionKey, UserId};
+use crate::id::{AppId, ChannelKey, ChannelName, ConnectionId, ConnectionKey, DeviceId, UserId};
 use crate::permissions::Identity;
 use crate::position::Position;
 use crate::publish::{Draft, PublishResult};
@@ -129,6 +129,8 @@ pub struct ConnectionInfo {
     pub identity: Identity,
     /// The other end.
     pub client: Client,
+    /// Which of the user's devices it says to be.
+    pub device: Option<DeviceId>,
     /// Channels it subscribed to by name.
     pub channels: Vec<ChannelName>,
     /// When it came.

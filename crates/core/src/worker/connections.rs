@@ -27,8 +27,10 @@ impl Worker {
         let profile = Profile {
             identity: opened.identity.clone().unwrap_or_default(),
             client: opened.client,
+            device: None,
             meta: None,
             connected_at: now.wall,
+            expires: None,
             messages_in: 0,
             messages_out: 0,
             sequence: 0,
@@ -208,6 +210,7 @@ impl Worker {
             id: self.session_id(session.key),
             identity: session.profile.identity.clone(),
             client: session.profile.client.clone(),
+            device: session.profile.device.clone(),
             channels: named.filter_map(|it| name(it.local)).collect(),
             connected_at: session.profile.connected_at,
             idle_ms: u64::try_from(self.now.time.since(session.last_seen).as_millis()).unwrap_or(u64::MAX),

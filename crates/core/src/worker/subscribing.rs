@@ -8,6 +8,7 @@ use crate::command::{Connect, Listen, Ref, Subscribe};
 use crate::event::{Connected, Event, Subscribed};
 use crate::frame::Frame;
 use crate::id::{Audience, ChannelKey, ChannelName, ConnectionKey, SlotKey};
+use crate::limits;
 use crate::position::{Gap, Offset, Position, Start};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::session::{Connecting, Link, Phase, Provider, Reply, Subscription};
@@ -22,6 +23,7 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.pings = connect.pings;
         session.profile.meta = connect.meta;
+        session.profile.device = connect.device;
         let provider = session.profile.client.provider;
         let user = session.profile.identity.user.clone();
         let outcomes = vec![None; connect.subscriptions.len()];
@@ -392,6 +394,11 @@ impl Worker {
         let interval = session.heartbeat_interval(&self.options);
         let interval_ms = interval.as_millis() as u64;
         session.phase = Phase::Open;
+        let expires_at = session.profile.identity.expires_at;
+        session.profile.expires = expires_at.map(|at| {
+            let end = at.0.saturating_add(limits::EXPIRY_SKEW.as_millis() as u64);
+            self.now.time.after(std::time::Duration::from_millis(end.saturating_sub(self.now.wall.0)))
+        });
         // The first one comes early, at a random moment, so that a crowd that came together does not stay in step.
         session.deadline =
             self.now.time.after(std::time::Duration::from_millis(interval_ms / 2 + jitter % (interval_ms / 2).max(1)));
@@ -400,7 +407,7 @@ impl Worker {
             reference,
             connection,
             user,
-            expires_at: session.profile.identity.expires_at,
+            expires_at,
             heartbeat_ms: u32::try_from(interval_ms).unwrap_or(u32::MAX),
             message_bytes: self.options.message_bytes,
             channels: self.options.channels_per_connection,

@@ -141,7 +141,7 @@ impl Worker {
     pub(crate) fn arm_session(&mut self, key: ConnectionKey) {
         let now = self.now.time;
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let at = session.deadline.min(now.after(HORIZON));
+        let at = session.wake_at().min(now.after(HORIZON));
         session.armed = self.wheel.arm(Timer::Session(key), at, now);
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use realtime_connector_core::id::UserId;
 
-use super::{AuthFuture, Authenticator, Credentials, Grants, Identity, Rejection, needs_credentials};
+use super::{AuthFuture, Authenticator, Credentials, Grants, Identity, Rejection, RejectionKind, needs_credentials};
 use crate::config::Auth;
 
 /// Development: whoever says to be somebody is. The server sees to it that only loopback gets here.
@@ -16,32 +16,35 @@ impl Authenticator for Dev {
         Box::pin(async move {
             let user = credentials.user_id.as_deref().map(UserId::parse).transpose();
             let user = user.map_err(|error| Rejection::name("userId", error))?;
-            Ok(Some(Identity { user, grants: Grants::ALL, ..Identity::default() }))
+            Ok(Some(user.map_or(Identity::anonymous(Grants::ALL), |user| Identity::of(user, Grants::ALL))))
         })
     }
 }
 
-/// Without tokens: everybody may listen as nobody, or nobody may.
+/// What the section `auth` says: a server with a key may do everything, and everybody else may listen as nobody, or may not.
 #[derive(Debug)]
-pub(crate) struct Anonymous {
-    pub(crate) allowed: bool,
+pub(crate) struct ByKey {
+    pub(crate) keys: ApiKeys,
+    pub(crate) anonymous: bool,
 }
 
-impl Authenticator for Anonymous {
+impl Authenticator for ByKey {
     fn authenticate(&self, credentials: Credentials) -> AuthFuture<'_> {
         Box::pin(async move {
             if credentials.user_id.is_some() {
                 return Err(Rejection::field("userId", "is believed in dev mode only"));
             }
-            if credentials.token.is_some() || !self.allowed {
-                return Err(needs_credentials());
+            match credentials.token {
+                Some(token) if self.keys.check(Some(&token)).is_some() => Ok(Some(Identity::anonymous(Grants::ALL))),
+                Some(_) => Err(Rejection::new(RejectionKind::Unauthenticated, "the token is none of the API keys")),
+                None if self.anonymous => Ok(Some(Identity::anonymous(Grants::LISTEN))),
+                None => Err(needs_credentials()),
             }
-            Ok(Some(Identity { grants: Grants::LISTEN, ..Identity::default() }))
         })
     }
 }
 
-/// The keys of the HTTP API.
+/// The keys of servers.
 #[derive(Debug)]
 pub(crate) struct ApiKeys {
     keys: Vec<(String, Arc<str>)>,

@@ -1,8 +1,8 @@
 //! Who a connection or a caller is, and what the server signs and seals for them.
 //!
 //! An [`Authenticator`] turns what a request shows into an identity. Two come with the server: *dev* (everything is allowed, the
-//! identity is a query parameter; loopback only) and *anonymous* (listening only, for servers that have an API key and say so).
-//! Applications bring their own.
+//! identity is a query parameter; loopback only) and *by key* (an API key may do everything; without one a connection may listen, if
+//! the configuration says so). Applications bring their own.
 
 mod builtin;
 pub(crate) mod seal;
@@ -10,10 +10,13 @@ pub(crate) mod seal;
 use std::pin::Pin;
 use std::time::Duration;
 
-pub(crate) use builtin::{Anonymous, ApiKeys, Dev};
-pub use realtime_connector_core::id::UserId;
+pub(crate) use builtin::{ApiKeys, ByKey, Dev};
+/// The text of [`Identity::meta`].
+pub use bytes::Bytes;
+pub use realtime_connector_core::id::{AppId, UserId};
 pub use realtime_connector_core::permissions::{Grants, Identity};
 pub use realtime_connector_core::rejection::{Rejection, RejectionKind};
+pub use realtime_connector_core::time::UnixMs;
 
 /// What a request shows of who sends it.
 #[derive(Clone, Default)]
@@ -62,8 +65,8 @@ pub type AuthFuture<'a> = Pin<Box<dyn Future<Output = Authenticated> + Send + 'a
 ///         Box::pin(async move {
 ///             match credentials.cookie.as_deref() {
 ///                 Some("ada's session") => {
-///                     let user = UserId::parse("ada").ok();
-///                     Ok(Some(Identity { user, grants: Grants::ALL, ..Identity::default() }))
+///                     let user = UserId::parse("ada").map_err(|error| Rejection::name("user", error))?;
+///                     Ok(Some(Identity::of(user, Grants::ALL)))
 ///                 }
 ///                 _ => Err(Rejection::new(RejectionKind::Unauthenticated, "sign in first")),
 ///             }
@@ -78,7 +81,7 @@ pub trait Authenticator: Send + Sync + 'static {
 
 /// What somebody without credentials is told where they are needed.
 pub(crate) fn needs_credentials() -> Rejection {
-    Rejection::new(RejectionKind::Unauthenticated, "credentials are needed: a token, a ticket or a cookie")
+    Rejection::new(RejectionKind::Unauthenticated, "credentials are needed: a token or a cookie")
 }
 
 /// How long an authenticator may take: as long as a client waits for any answer. Each handshake holds the place of a connection

@@ -16,8 +16,8 @@ const API_KEY_BYTES_MAX: usize = 256;
 const API_KEY_DISTINCT_MIN: usize = 8;
 /// Outboxes that a ring must hold: fewer could not catch up a reader that was slow for a moment.
 const OUTBOXES_PER_RING: u32 = 4;
-/// What the server serves besides the providers.
-const RESERVED_PATHS: [&str; 3] = ["/api", "/health", "/metrics"];
+/// What the server serves besides the providers; `/playground` is that of dev mode.
+const RESERVED_PATHS: [&str; 4] = ["/api", "/health", "/metrics", "/playground"];
 
 /// Why a value is refused although its type and bounds are right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -21,7 +21,6 @@ mod toml;
 mod value;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 pub use contradictions::Contradiction;
 pub use document::Document;
@@ -163,17 +162,11 @@ impl Config {
         self.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
     }
 
-    /// Whether the server runs in dev mode: because it is told to, or because no authentication is configured.
+    /// Whether the server runs in dev mode: because it is told to, or because no authentication is configured. An application that
+    /// brings its own authenticator has decided otherwise.
     #[must_use]
     pub fn dev_mode(&self) -> bool {
         self.auth.dev || (self.auth.api_keys.is_empty() && !self.auth.anonymous)
-    }
-
-    /// How long to be "not ready" before connections are told to leave. Nothing waits in dev mode: no load balancer
-    /// looks, and a person does.
-    #[must_use]
-    pub fn not_ready(&self) -> Duration {
-        if self.dev_mode() { Duration::ZERO } else { self.shutdown.not_ready }
     }
 }
 

@@ -42,7 +42,7 @@ section! {
         /// Whether it is offered.
         pub enabled: bool = true, "enabled" is Bool;
 
-        /// The port of the server, unless `listen` says where to listen. One port serves everything.
+        /// The port of the server where `listen` does not say it. One port serves everything.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub port: Option<u16> = None, "port" is Integer("0" to "65535") as in "8080";
 
@@ -66,14 +66,16 @@ section! {
         /// Without any authentication this is so anyway; `true` is for trying a real configuration by hand.
         pub dev: bool = false, "dev" is Bool;
 
-        /// Whether connections without credentials are accepted, as nobody.
+        /// Whether connections without credentials are accepted, as nobody. They may listen and send nothing.
         pub anonymous: bool = false, "anonymous" is Bool;
 
-        /// Name of the cookie that carries a page's token, for pages that cannot set a header.
+        /// Name of the cookie that carries a page's token, for pages that cannot set a header. Only an authenticator that an application
+        /// brings reads it; a server that stands alone knows no tokens but its API keys.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub cookie: Option<String> = None, "cookie" is CookieName as in "\"realtime_token\"";
 
-        /// Shared secrets of your own servers, for the HTTP API. Several, so that one can be replaced at leisure.
+        /// Shared secrets of your own servers, for the HTTP API and for connections that may do everything. Several, so that one can be
+        /// replaced at leisure.
         pub api_keys: Vec<ApiKey> = Vec::new(), "apiKeys" is SectionList("0" to "256");
     }
 }
@@ -84,7 +86,8 @@ section! {
         /// The secret, sent as `Authorization: Bearer`. At least 32 characters: `openssl rand -hex 32` makes one.
         pub key: Secret = Secret::default(), "key" is Secret as in "\"<the output of: openssl rand -hex 32>\"";
 
-        /// A name for logs, since the key itself is never written anywhere.
+        /// Who publishes with it: a message `id` is the same message again only from the same name. So the key that replaces another
+        /// gets its name.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub name: Option<String> = None, "name" is Name as in "\"orders backend\"";
     }
@@ -231,7 +234,8 @@ section! {
 section! {
     /// What the program writes to its standard error. Embedded servers log through `tracing` and ignore this.
     pub struct Log at "log." {
-        /// The least important level that is written. `debug` names connections; `trace` names messages.
+        /// The least important level that is written. `debug` also tells of each connection that comes or goes; `trace` adds what
+        /// helps to find a fault in the server itself.
         pub level: LogLevel = LogLevel::Info, "level" is LogLevel;
 
         /// `text` for people, `json` for log collectors: one object per line.
@@ -270,7 +274,7 @@ pub enum LogLevel {
     Info,
     /// What happens once in the life of a connection.
     Debug,
-    /// What happens for each message.
+    /// What only who looks for a fault in the server wants to see.
     Trace,
 }
 

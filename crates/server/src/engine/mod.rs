@@ -22,17 +22,19 @@ use std::time::Instant;
 use mio::{Poll, Token};
 use realtime_connector_core::command::Command;
 use realtime_connector_core::event::{Event, Subscribed};
+use realtime_connector_core::history::Query;
 use realtime_connector_core::id::{ChannelKey, ChannelName, ConnectionId, ConnectionKey, WorkerId};
 use realtime_connector_core::options::Options;
 use realtime_connector_core::permissions::Identity;
 use realtime_connector_core::position::Epoch;
 use realtime_connector_core::publish::{Draft, PublishResult};
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
-use realtime_connector_core::worker::{Answer, Call, Lifecycle, Setup, Worker, home_worker};
+use realtime_connector_core::worker::{Answer, Call, HistoryResult, Lifecycle, Setup, Worker, home_worker};
 use tokio::sync::mpsc;
 
 use crate::auth::seal::{Keys, fresh_secret};
 use crate::builder::EchoLimits;
+use crate::event_bus::log_connection;
 use crate::store::{OpenStoreError, StorePlan};
 pub(crate) use clock::Clock;
 pub(crate) use front::{Adoption, FrontDoor, Place, Stream};
@@ -192,8 +194,9 @@ fn spawn(node: Arc<Node>, index: usize, poll: Poll, origin: Instant, logs: Logs)
     })
 }
 
-/// Tells the application what happened, if it listens and keeps up.
+/// Tells the log of a connection that came or went, and the application what happened, if it listens and keeps up.
 fn lifecycle(node: &Node, event: Lifecycle) {
+    log_connection(&event);
     if node.lifecycle_wanted.load(Ordering::Relaxed) && node.lifecycle.try_send(event).is_err() {
         node.lifecycle_dropped.fetch_add(1, Ordering::Relaxed);
     }
@@ -266,6 +269,16 @@ impl Node {
         let message = |reply| FrontMessage::Publish { draft: Box::new(draft), reply };
         match self.door(home).ask(message).await? {
             Reply::Answer(Answer::Published(result)) => result,
+            Reply::Answer(_) | Reply::Event(_) => Err(bug()),
+        }
+    }
+
+    /// Asks the home of a channel about its past.
+    pub(crate) async fn history(&self, channel: ChannelKey, query: Query) -> HistoryResult {
+        let home = self.home(&channel);
+        let call = Call::History { channel, query };
+        match self.door(home).ask(|reply| FrontMessage::Call { call, reply }).await? {
+            Reply::Answer(Answer::History(result)) => result.map(|page| *page),
             Reply::Answer(_) | Reply::Event(_) => Err(bug()),
         }
     }

@@ -70,15 +70,33 @@ async fn tell_dropped(bus: &EventBus, count: u64) {
     bus.publish_to_handlers("events.dropped", Value::Object(payload)).await;
 }
 
+/// One line in the log when a connection begins and one when it ends. Called by workers: nothing is spelled unless somebody reads.
+pub(crate) fn log_connection(event: &Lifecycle) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    match event {
+        Lifecycle::Connected { connection, user, provider, .. } => {
+            let (connection, user) = (connection_id_to_string(*connection), user.as_ref().map(UserId::as_str));
+            tracing::debug!(connection, user, provider = provider_name(*provider), "connected");
+        }
+        Lifecycle::Disconnected { connection, user, reason, .. } => {
+            let (connection, user) = (connection_id_to_string(*connection), user.as_ref().map(UserId::as_str));
+            tracing::debug!(connection, user, reason = disconnected(*reason).0, "disconnected");
+        }
+        Lifecycle::SubscriptionAdded { .. }
+        | Lifecycle::SubscriptionRemoved { .. }
+        | Lifecycle::ChannelOccupied { .. }
+        | Lifecycle::ChannelVacated { .. }
+        | Lifecycle::MessagePublished { .. } => {}
+    }
+}
+
 fn spell(event: &Lifecycle) -> (&'static str, Map<String, Value>) {
     match event {
         Lifecycle::Connected { connection, sequence, user, provider } => {
-            let provider = match provider {
-                Provider::WebSocket => "websocket",
-                Provider::Sse => "sse",
-            };
             let mut payload = of_connection(*connection, *sequence, user.as_ref());
-            payload.insert("provider".into(), provider.into());
+            payload.insert("provider".into(), provider_name(*provider).into());
             ("client.connected", payload)
         }
         Lifecycle::Disconnected { connection, sequence, user, reason } => {
@@ -157,6 +175,13 @@ fn channel_name(channel: &ChannelKey) -> Value {
         Audience::Everyone => "$all".into(),
         Audience::User(user) => format!("$user:{user}").into(),
         Audience::Named(name) => name.as_str().into(),
+    }
+}
+
+const fn provider_name(provider: Provider) -> &'static str {
+    match provider {
+        Provider::WebSocket => "websocket",
+        Provider::Sse => "sse",
     }
 }
 

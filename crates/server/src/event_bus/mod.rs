@@ -26,7 +26,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 pub use event::Event;
-pub(crate) use lifecycle::{SERVER_TYPES, pump};
+pub(crate) use lifecycle::{SERVER_TYPES, log_connection, pump};
 pub(crate) use pattern::Pattern;
 pub use pattern::PatternError;
 use subscription::{Entry, Handler};

@@ -33,6 +33,9 @@ pub(super) struct Connection {
     /// Who it is; absent if anonymous.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<String>,
+    /// Which of the user's devices it says to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<String>,
     provider: Provider,
     protocol: Protocol,
     /// The peer of the socket: the nearest proxy, if there is one.
@@ -86,6 +89,7 @@ impl Connection {
         Self {
             connection_id: json::connection_id_to_string(id),
             user_id: identity.user.map(|user| user.as_str().to_owned()),
+            device_id: info.device.map(|device| device.as_str().to_owned()),
             provider: match client.provider {
                 session::Provider::WebSocket => Provider::WebSocket,
                 session::Provider::Sse => Provider::Sse,
@@ -98,7 +102,8 @@ impl Connection {
             user_agent: client.user_agent.map(|agent| agent.as_ref().to_owned()),
             channels: channels.iter().map(|channel| channel.as_str().to_owned()).collect(),
             connected_at: info.connected_at.0,
-            last_seen_at: now_ms.saturating_sub(info.idle_ms),
+            // Two clocks that are rounded differently must not say that it was seen before it came.
+            last_seen_at: now_ms.saturating_sub(info.idle_ms).max(info.connected_at.0),
             rtt_ms: (info.round_trip_ms > 0).then_some(info.round_trip_ms),
             queued_bytes: info.queued_bytes,
             messages_in: info.messages_in,

@@ -6,8 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use realtime_connector_core::id::{AppId, ChannelKey, ChannelName, UserId};
 use realtime_connector_core::limits::HISTORY_PAGE;
-use realtime_connector_core::rejection::{Rejection, RejectionKind};
-use realtime_connector_core::worker::{Answer, Call};
+use realtime_connector_core::rejection::Rejection;
 use realtime_connector_wire::json;
 
 use super::answer;
@@ -51,13 +50,8 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     const { assert!(HISTORY_PAGE as usize == super::params::LIMIT_DEFAULT) };
     let limit = u32::try_from(params.limit()?).expect("limits are small");
     let query = json::query_of(|name| params.get(name), limit)?;
-    let home = app.node.home(&channel);
-    match app.node.call(home, Call::History { channel: channel.clone(), query }).await? {
-        Answer::History(page) => {
-            let mut out = Vec::new();
-            json::write_history(&mut out, &*page?, &channel);
-            Ok(answer::json_bytes(out))
-        }
-        _ => Err(Rejection::new(RejectionKind::Internal, "a worker gave an answer of the wrong kind").into()),
-    }
+    let page = app.node.history(channel.clone(), query).await?;
+    let mut out = Vec::new();
+    json::write_history(&mut out, &page, &channel);
+    Ok(answer::json_bytes(out))
 }

@@ -30,23 +30,37 @@ use axum::routing::{any, get, post};
 use crate::app::App;
 use crate::transport::{sse, ws};
 
-/// Everything the server answers, as one router.
+/// Everything the server answers on a listener of its own, as one router.
 pub(crate) fn router(app: &Arc<App>) -> Router {
+    routes(app)
+        .fallback(problem::not_found)
+        .layer(from_fn_with_state(app.clone(), cors::apply))
+        .layer(from_fn(guard::head))
+        .layer(map_response(answer::mark))
+        .with_state(app.clone())
+}
+
+/// The same for a host application. What is not ours is the host's: no fallback, and no layer around the one it gets.
+pub(crate) fn mounted(app: &Arc<App>) -> Router {
+    routes(app)
+        .route_layer(from_fn_with_state(app.clone(), cors::apply))
+        .route_layer(from_fn(guard::head))
+        .route_layer(map_response(answer::mark))
+        .with_state(app.clone())
+}
+
+/// Every path that is known. Layers here are around routes only: `layer` would wrap the fallback of a host too.
+fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     let mut router = providers(app).merge(api(app));
     if app.playground {
         router = router.merge(playground::router());
     }
     router
-        .layer(from_fn_with_state(app.clone(), guard::visitor))
+        .route_layer(from_fn_with_state(app.clone(), guard::visitor))
         // Whoever restarts the process asks by any name.
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
-        .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(from_fn_with_state(app.clone(), cors::apply))
-        .layer(from_fn(guard::head))
-        .layer(map_response(answer::mark))
-        .with_state(app.clone())
 }
 
 /// What clients connect to.

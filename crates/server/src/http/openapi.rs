@@ -96,14 +96,33 @@ struct Errors;
 const ALWAYS: [(&str, &str); 2] =
     [("400", "Malformed; `field` names the place"), ("403", "The `Host` or `Origin` may not use this server")];
 /// Of requests with a key.
-const WITH_KEY: [(&str, &str); 2] =
-    [("401", "No API key, or an unknown one"), ("503", "Too much to do right now, or going down; see `Retry-After`")];
+const WITH_KEY: [(&str, &str); 3] = [
+    ("401", "No API key, or an unknown one"),
+    ("500", "A mistake of the server; whether it happened is unknown"),
+    ("503", "Too much to do right now, or going down; see `Retry-After`"),
+];
 /// Of requests with a body.
 const WITH_BODY: [(&str, &str); 4] = [
     ("408", "The body took longer than 10 s"),
     ("411", "The body has no declared length"),
     ("413", "The body, or a part of it, is too large"),
     ("415", "The body is not `application/json`"),
+];
+
+/// Of one request only. Where a status is in the lists above too, this says all that it can mean.
+const OF_ONE: [(&str, &str, &str); 4] = [
+    (
+        "broadcast",
+        "403",
+        "The `Host` or `Origin` may not use this server; or a field is not served yet (`not_enabled`)",
+    ),
+    ("broadcast", "409", "The `id` was used for other content in the last 5 minutes"),
+    (
+        "subscribeConnection",
+        "403",
+        "The `Host` or `Origin` may not use this server; or the connection is in as many channels as it may be (`limit_exceeded`)",
+    ),
+    ("subscribeConnection", "409", "It was unsubscribed again before the subscription began"),
 ];
 
 impl Modify for Errors {
@@ -133,6 +152,10 @@ fn describe(operation: &mut Operation, path: &str) {
     }
     if path.contains('{') {
         add(operation, &[("404", "No such connection")]);
+    }
+    let id = operation.operation_id.clone();
+    for (_, status, description) in OF_ONE.iter().filter(|(of, ..)| id.as_deref() == Some(of)) {
+        add(operation, &[(status, description)]);
     }
 }
 

@@ -15,6 +15,7 @@ use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_core::session::{Client, Protocol, Provider};
 use realtime_connector_wire::json;
 
+use crate::app::App;
 use crate::auth::Credentials;
 use crate::http::params;
 
@@ -83,7 +84,7 @@ impl Query {
             if names.len() > channels_max {
                 let message = format!("names more than {channels_max} channels");
                 let rejection = Rejection::new(RejectionKind::LimitExceeded, message);
-                return Err(Rejection { field: Some("channel".into()), ..rejection }.limit(channels_max as u64));
+                return Err(rejection.at("channel").limit(channels_max as u64));
             }
         }
         let start = match &self.since {
@@ -106,7 +107,12 @@ impl Query {
 }
 
 /// What a request shows of who sends it. Two different explicit tokens are refused rather than ranked.
-pub(crate) fn credentials(parts: &Parts, query: &Query, cookie: Option<&str>) -> Result<Credentials, Rejection> {
+pub(crate) fn credentials(app: &App, parts: &Parts, query: &Query) -> Result<Credentials, Rejection> {
+    if query.ticket.is_some() && !app.takes_tickets {
+        let rejection =
+            Rejection::new(RejectionKind::NotEnabled, "is for applications with an authenticator of their own");
+        return Err(rejection.at("ticket"));
+    }
     let bearer = bearer(&parts.headers)?;
     let ticket = query.ticket.clone().map(Cow::Owned);
     let explicit = match (bearer, ticket) {
@@ -115,7 +121,7 @@ pub(crate) fn credentials(parts: &Parts, query: &Query, cookie: Option<&str>) ->
         }
         (bearer, ticket) => bearer.or(ticket),
     };
-    let cookie = cookie.and_then(|name| cookie_value(&parts.headers, name));
+    let cookie = app.config.auth.cookie.as_deref().and_then(|name| cookie_value(&parts.headers, name));
     let origin = parts.headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
     Ok(Credentials {
         token: explicit.map(Cow::into_owned),

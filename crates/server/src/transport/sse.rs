@@ -93,7 +93,7 @@ fn accepts_stream(headers: &HeaderMap) -> bool {
 async fn prepare(app: &App, parts: &Parts, request_body: Body) -> Result<Handover, Refusal> {
     let place = app.take_place()?;
     let query = Query::parse(parts)?;
-    let mut credentials = request::credentials(parts, &query, app.config.auth.cookie.as_deref())?;
+    let mut credentials = request::credentials(app, parts, &query)?;
     let (reference, mut connect) = if parts.method == Method::POST {
         posted_connect(app, parts, request_body).await?
     } else {

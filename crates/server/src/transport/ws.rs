@@ -90,7 +90,7 @@ async fn prepare(
 ) -> Result<Handover, realtime_connector_core::rejection::Rejection> {
     let place = app.take_place()?;
     let query = Query::parse(parts)?;
-    let credentials = request::credentials(parts, &query, app.config.auth.cookie.as_deref())?;
+    let credentials = request::credentials(app, parts, &query)?;
     let connects = query.connects();
     let token = if connects { None } else { credentials.token.clone() };
     let identity = auth::ask(&*app.authenticator, credentials, auth::PATIENCE).await?;

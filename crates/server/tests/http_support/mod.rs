@@ -109,13 +109,18 @@ impl Server {
 
     /// Opens a stream of frames and returns its id; it lasts as long as the socket.
     pub(crate) async fn stream(&self, query: &str) -> Stream {
+        self.stream_as(query, "").await.0
+    }
+
+    /// Opens a stream with more headers, and returns its `connected` too.
+    pub(crate) async fn stream_as(&self, query: &str, headers: &str) -> (Stream, Value) {
         let mut socket = self.connect().await;
-        let head = format!("GET /sse?format=frames&{query} HTTP/1.1\r\nhost: {}\r\n\r\n", self.addr);
+        let head = format!("GET /sse?format=frames&{query} HTTP/1.1\r\nhost: {}\r\n{headers}\r\n", self.addr);
         socket.write_all(head.as_bytes()).await.expect("the server reads");
         let mut stream = Stream { socket, read: Vec::new(), id: String::new() };
         let connected = stream.frame("connected").await;
         stream.id = connected["connectionId"].as_str().expect("an id").to_owned();
-        stream
+        (stream, connected)
     }
 
     /// That it still answers, which is asked after everything bad.

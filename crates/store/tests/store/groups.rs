@@ -133,7 +133,10 @@ fn housekeeping_keeps_up_with_what_comes() {
     let minute = Retention { age: std::time::Duration::from_secs(60), ..forever };
     let records = "SELECT count(*) FROM record WHERE channel = 1";
     check_swept(|append| append, minute, records, 0);
-    let expires = |append: Append| Append { expires: Some(UnixMs(append.record.time.0 + 1_000)), ..append };
+    let expires = |mut append: Append| {
+        append.record.ttl = Some(std::time::Duration::from_secs(1));
+        append
+    };
     check_swept(expires, forever, "SELECT count(*) FROM record WHERE husk = 0 AND channel = 1", 0);
     let ada = Publisher::User(UserId::parse("ada").unwrap());
     let remembered = move |append| Append { idempotent: Some(ada.clone()), ..append };

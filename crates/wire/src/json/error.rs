@@ -24,6 +24,8 @@ pub const fn code(kind: RejectionKind) -> Code {
         RejectionKind::Unavailable => Code::Unavailable,
         RejectionKind::Timeout => Code::Timeout,
         RejectionKind::StorageFull => Code::StorageFull,
+        // The enum may grow for the users of the facade; here clippy names a kind that is missing above.
+        _ => Code::Internal,
     }
 }
 
@@ -41,6 +43,7 @@ pub const fn close_code(close: Close) -> CloseCode {
         Close::Slow => CloseCode::Slow,
         Close::Drain => CloseCode::Drain,
         Close::Silent => CloseCode::Silent,
+        Close::TokenExpired => CloseCode::TokenExpired,
     }
 }
 

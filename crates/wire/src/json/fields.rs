@@ -102,10 +102,7 @@ impl<'a> Object<'a> {
             let field = echo(&self.prefix, name);
             if reserved.contains(&name) {
                 let message = "is reserved and not served yet";
-                return Err(Rejection {
-                    field: Some(field.into()),
-                    ..Rejection::new(RejectionKind::NotEnabled, message)
-                });
+                return Err(Rejection::new(RejectionKind::NotEnabled, message).at(field));
             }
             let hint = nearest(name, served.iter().chain(envelope));
             let message = match hint {
@@ -232,7 +229,7 @@ impl<'a> Value<'a> {
         if self.raw.len() > bytes_max {
             let message = format!("must be at most {bytes_max} bytes, is {}", self.raw.len());
             let rejection = Rejection::new(RejectionKind::TooLarge, message).limit(bytes_max as u64);
-            return Err(Rejection { field: Some(self.field.clone()), ..rejection });
+            return Err(rejection.at(self.field.clone()));
         }
         if scan::is_deep(self.raw) {
             return Err(self.refuse(format!("must nest at most {} levels", scan::DEPTH_MAX)));

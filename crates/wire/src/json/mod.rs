@@ -156,7 +156,7 @@ fn decode_command(object: &Object<'_>, limits: &DecodeLimits) -> Result<Command,
         "close" => session::decode_close(object),
         reserved if RESERVED.contains(&reserved) => {
             let message = format!("'{reserved}' is reserved and not served yet");
-            Err(Rejection { field: Some("op".into()), ..Rejection::new(RejectionKind::NotEnabled, message) })
+            Err(Rejection::new(RejectionKind::NotEnabled, message).at("op"))
         }
         unknown => Err(value.refuse(match nearest(unknown, SERVED.iter()) {
             Some(hint) => format!("is not an op of this protocol; did you mean '{hint}'?"),

@@ -50,7 +50,7 @@ pub fn decode_broadcast(body: &[u8], limits: &DecodeLimits) -> Result<Broadcast,
     let Some(messages) = messages.list(BROADCAST_MESSAGES_MAX)? else {
         let message = format!("must be at most {BROADCAST_MESSAGES_MAX} messages");
         let rejection = Rejection::new(RejectionKind::TooLarge, message).limit(BROADCAST_MESSAGES_MAX as u64);
-        return Err(Rejection { field: Some("messages".into()), ..rejection });
+        return Err(rejection.at("messages"));
     };
     let one = |value: Value<'_>| {
         limits.check_frame(value.raw)?;

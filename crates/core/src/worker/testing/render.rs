@@ -144,7 +144,8 @@ pub(crate) fn answer(answer: &Answer) -> String {
             Some(info) => {
                 let mut channels: Vec<_> = info.channels.iter().map(ToString::to_string).collect();
                 channels.sort_unstable();
-                format!("{} in [{}]", user(info.identity.user.as_ref()), channels.join(" "))
+                let device = info.device.as_ref().map_or_else(String::new, |device| format!(" at {device}"));
+                format!("{}{device} in [{}]", user(info.identity.user.as_ref()), channels.join(" "))
             }
             None => "nobody".to_owned(),
         },

@@ -4,6 +4,7 @@
 //! node workers=2 outbox=4 ring=8            options; without `workers` the script runs on 1, 2 and 4; `steady` = in one order
 //! ada opens                                 a WebSocket whose handshake said who it is
 //! ada opens sse as=bo connect news@3        a stream whose URL said everything
+//! ada opens until=60s connect               its authorisation is over then
 //! ada > subscribe #2 news@3                 a command with its number; `@3` = since offset 3, `@x:3` of another epoch,
 //!                                           `<3` = three back, `^` = from the beginning
 //! ada > publish news hi & bo > ping         both before anything else happens
@@ -35,6 +36,7 @@ use crate::permissions::{Grants, Identity};
 use crate::publish::{Origin, Publisher};
 use crate::rejection::{Lost, Rejection};
 use crate::session::Subscription;
+use crate::time::UnixMs;
 use crate::worker::publishing::draft;
 use crate::worker::{Call, ConnectionQuery, Input};
 
@@ -310,6 +312,10 @@ impl Theatre {
                 ("deaf", _) => {
                     let grants = Grants { subscribe: false, publish: true };
                     identity = identity.map(|it| Identity { grants, ..it });
+                }
+                ("until", time) => {
+                    let end = self.node.now.wall.0 + duration(time).as_millis() as u64;
+                    identity = identity.map(|it| Identity { expires_at: Some(UnixMs(end)), ..it });
                 }
                 ("as", user) => identity = identify(user),
                 ("home", _) => {

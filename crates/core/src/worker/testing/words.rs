@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::log::MemoryLog;
 use crate::command::{Ack, Command, Connect, History, Listen, Publish, Subscribe, Target};
 use crate::history::{At, Direction, Query, Span};
-use crate::id::{ChannelName, ConnectionId, EventType, MessageId, MessageKey, UserId};
+use crate::id::{ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
 use crate::limits;
 use crate::options::{Options, Retention, Rule};
 use crate::pattern::Pattern;
@@ -89,6 +89,7 @@ pub(super) fn connect(arguments: &str) -> Connect {
     for word in arguments.split_whitespace() {
         match word.split_once('=') {
             Some(("token", token)) => connect.token = Some(token.to_owned()),
+            Some(("device", device)) => connect.device = Some(DeviceId::parse(device).expect("a device")),
             Some((word, _)) => panic!("{word}?"),
             None if word == "pings" => connect.pings = true,
             None => connect.subscriptions.push(start_of(word)),

@@ -20,6 +20,33 @@ fn a_websocket_that_does_not_answer_a_ping_is_closed() {
     );
 }
 
+/// The end of an authorisation was told to the client, and then nobody looked at it.
+#[test]
+fn an_authorisation_that_is_over_ends_the_connection_after_the_skew_of_clocks() {
+    check(
+        "
+        ada opens until=20m connect
+        bo opens sse until=0s connect
+        eve opens connect
+        ada < connected
+        bo < connected
+        eve < connected
+        pass 29s
+        bo < -
+        pass 2s
+        bo < goaway TokenExpired
+        pass 19m
+        ada < -
+        pass 58s
+        ada < -
+        pass 2s
+        ada < goaway TokenExpired
+        pass 40m
+        eve < -
+        ",
+    );
+}
+
 #[test]
 fn an_event_stream_gets_comments_and_no_questions() {
     check(

@@ -35,6 +35,20 @@ fn connections_are_listed_in_pages() {
     );
 }
 
+/// A device was checked, and then forgotten.
+#[test]
+fn a_connection_shows_its_device() {
+    check(
+        "
+        ada opens
+        ada > connect #1 device=phone news
+        ada < connected #1 [news 0..0]
+        api > connection ada
+        api < ada at phone in [news]
+        ",
+    );
+}
+
 #[test]
 fn channels_are_listed_in_pages() {
     check(

@@ -42,7 +42,7 @@ fn subscriptions(value: &Value<'_>) -> Result<Vec<Subscribe>, Rejection> {
     let Some(values) = value.list(SUBSCRIPTIONS_MAX)? else {
         let message = format!("must be at most {SUBSCRIPTIONS_MAX} subscriptions");
         let rejection = Rejection::new(RejectionKind::LimitExceeded, message).limit(SUBSCRIPTIONS_MAX as u64);
-        return Err(Rejection { field: Some(value.field.clone()), ..rejection });
+        return Err(rejection.at(value.field.clone()));
     };
     let mut subscriptions = Vec::with_capacity(values.len());
     let mut specials: Vec<Listen> = Vec::new();
