@@ -43,8 +43,10 @@ pub enum Command {
 pub struct Connect {
     /// Credentials; `None` means those of the handshake.
     pub token: Option<String>,
-    /// The session token of a former connection.
+    /// The session token of a former connection, as it was sent.
     pub resume: Option<String>,
+    /// The former connection, once its token has been verified: the session to continue.
+    pub former: Option<ConnectionId>,
     /// The device.
     pub device: Option<DeviceId>,
     /// The client's own metadata.

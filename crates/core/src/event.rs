@@ -109,6 +109,8 @@ pub struct Connected {
     pub connection: ConnectionId,
     /// Who it is.
     pub user: Option<UserId>,
+    /// Whether it continues the session it asked for.
+    pub resumed: bool,
     /// When the authorisation ends.
     pub expires_at: Option<UnixMs>,
     /// Interval of the server's signs of life, in milliseconds.

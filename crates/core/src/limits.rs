@@ -107,8 +107,14 @@ pub const STRIKES_MAX: u8 = 10;
 /// See [`STRIKES_MAX`].
 pub const STRIKE_WINDOW: Duration = Duration::from_secs(10);
 
-/// How long a channel without listeners and history is remembered: the resume window.
-pub const CHANNEL_LINGER: Duration = Duration::from_secs(120);
+/// How long a session waits to be continued after its connection ended. Covers a lift, a tunnel and a reboot of the router.
+pub const RESUME_WINDOW: Duration = Duration::from_secs(120);
+/// Sessions of one worker that wait to be continued; the oldest give way. About 300 bytes each: 20 MiB.
+pub const RESUMABLE_SESSIONS: usize = 65_536;
+/// Former connections a session remembers, so that what excluded one of them excludes it still.
+pub const FORMER_CONNECTIONS: usize = 8;
+/// How long a channel without listeners and history is remembered.
+pub const CHANNEL_LINGER: Duration = RESUME_WINDOW;
 
 /// Requests a worker may have open at one peer. Each reserves the place of its answer.
 pub const CREDITS: u32 = 1_280;
@@ -130,5 +136,5 @@ pub const FRAME_CACHE: usize = 1_024;
 
 // A ring that holds fewer than four outboxes could not catch up a reader that was slow for a moment.
 const _: () = assert!(HISTORY_RECORDS >= 4 * OUTBOX_RECORDS && HISTORY_BYTES >= 4 * OUTBOX_BYTES);
-// One command asks for all its channels, `$all` and `$user`.
-const _: () = assert!(CHANNELS_PER_CONNECTION_MAX + 2 < CREDITS);
+// One command asks for all its channels, `$all`, `$user` and the session to continue.
+const _: () = assert!(CHANNELS_PER_CONNECTION_MAX + 3 < CREDITS);

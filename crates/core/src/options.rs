@@ -134,10 +134,10 @@ pub struct Rule {
 }
 
 impl Options {
-    /// Requests one command may cause at one peer: `connect` with all its channels, `$all` and `$user`.
+    /// Requests one command may cause at one peer: `connect` with all its channels, `$all`, `$user` and the session to continue.
     #[must_use]
     pub const fn requests_per_command(&self) -> u32 {
-        self.channels_per_connection + 2
+        self.channels_per_connection + 3
     }
 
     /// How long the store keeps a channel's messages; `None` where it does not.

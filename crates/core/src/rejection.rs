@@ -128,6 +128,8 @@ pub enum Close {
     ConnectDeadline,
     /// Blocked.
     Blocked,
+    /// Another connection has taken the session over.
+    TakenOver,
     /// More connections than allowed.
     ConnectionLimit,
     /// Broke the protocol again and again.

@@ -10,6 +10,10 @@ pub(crate) struct Connecting {
     pub(crate) reference: Option<Ref>,
     /// In the order asked; `None` until the home has answered.
     pub(crate) outcomes: Vec<Option<Result<Subscribed, Rejection>>>,
+    /// The worker of a former session has been asked for it: until it answers, nobody knows under which name this one acts.
+    pub(crate) taking_over: bool,
+    /// It continues a former session.
+    pub(crate) resumed: bool,
     /// Answers outstanding, those of `$all` and `$user` included.
     pub(crate) pending: usize,
 }

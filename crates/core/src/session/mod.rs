@@ -11,7 +11,10 @@
 mod connect;
 mod heartbeat;
 mod outbox;
+mod resume;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,11 +24,12 @@ use bytes::Bytes;
 pub(crate) use connect::Connecting;
 pub(crate) use heartbeat::Due;
 pub(crate) use outbox::{Outbox, OutboxPool};
+pub(crate) use resume::{Formers, Legacy, Waiting, resumable};
 pub(crate) use subscriptions::{LastPosition, LastPositions, Link, Subscription, carry};
 
 use crate::command::{Connect, Ref};
 use crate::frame::Dialect;
-use crate::id::{ConnectionKey, DeviceId};
+use crate::id::{ConnectionId, ConnectionKey, DeviceId};
 use crate::permissions::Identity;
 use crate::time::{Time, UnixMs};
 
@@ -120,6 +124,8 @@ pub(crate) struct Profile {
     pub(crate) device: Option<DeviceId>,
     /// The client's own metadata, untrusted.
     pub(crate) meta: Option<Bytes>,
+    /// The connections this session had before.
+    pub(crate) formers: Formers,
     pub(crate) connected_at: UnixMs,
     /// When its authorisation is over, with the skew of clocks.
     pub(crate) expires: Option<Time>,
@@ -179,6 +185,11 @@ impl Session {
             Phase::Open => self.profile.expires.map_or(self.deadline, |expires| expires.min(self.deadline)),
             Phase::Waiting | Phase::Asking(_) | Phase::Connecting(_) | Phase::Closing(_) => self.deadline,
         }
+    }
+
+    /// Whether one of these is this session, by its present connection or a former one.
+    pub(crate) fn is_excluded(&self, me: ConnectionId, excluded: &[ConnectionId]) -> bool {
+        excluded.iter().any(|id| *id == me || self.profile.formers.contains(id))
     }
 
     /// Whether its outbox may be written.

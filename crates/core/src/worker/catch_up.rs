@@ -102,7 +102,7 @@ impl Worker {
             let offset = record.offset.unwrap_or(next);
             self.push_skip(slot, &channel, (next, offset - 1), pulled.skipped, &epoch, local);
             next = offset + 1;
-            if record.exclude.contains(&me) {
+            if !record.exclude.is_empty() && self.sessions.at_mut(slot).is_excluded(me, &record.exclude) {
                 self.figures.excluded += 1;
                 self.push_skip(slot, &channel, (offset, offset), GapReason::Excluded, &epoch, local);
                 continue;

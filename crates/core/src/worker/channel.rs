@@ -221,6 +221,7 @@ impl Worker {
         let channel = match &event {
             Lifecycle::ChannelOccupied { channel } | Lifecycle::ChannelVacated { channel } => channel,
             Lifecycle::Connected { .. }
+            | Lifecycle::Resumed { .. }
             | Lifecycle::Disconnected { .. }
             | Lifecycle::SubscriptionAdded { .. }
             | Lifecycle::SubscriptionRemoved { .. }

@@ -17,7 +17,7 @@ use crate::limits;
 use crate::position::Start;
 use crate::publish::Origin;
 use crate::rejection::{Close, Lost};
-use crate::session::{Outbox, Phase, Profile, Provider, Reply, Session};
+use crate::session::{Formers, Outbox, Phase, Profile, Provider, Reply, Session};
 
 impl Worker {
     pub(crate) fn handle_opened(&mut self, opened: Opened) {
@@ -29,6 +29,7 @@ impl Worker {
             client: opened.client,
             device: None,
             meta: None,
+            formers: Formers::new(),
             connected_at: now.wall,
             expires: None,
             messages_in: 0,
@@ -120,6 +121,7 @@ impl Worker {
 
     /// Takes a session out of everything it listens to.
     fn detach(&mut self, key: ConnectionKey, reason: DisconnectReason) {
+        self.leave_behind(key, reason);
         let session = self.sessions.at_mut(key.slot);
         let listened = session.listens();
         let subscriptions = std::mem::take(&mut session.subscriptions);

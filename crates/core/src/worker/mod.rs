@@ -22,6 +22,7 @@ mod log;
 mod output;
 mod peers;
 pub mod publishing;
+mod resuming;
 mod sessions;
 mod subscribing;
 mod writing;
@@ -47,7 +48,7 @@ pub use input::{Input, LogFailure, NotAppended, Opened};
 pub use output::{DisconnectReason, Lifecycle, Output, Persist};
 pub use peers::PeerMessage;
 pub(crate) use peers::Peers;
-use peers::{Attach, AttachFor, HistoryAsk, Peer, Pull};
+use peers::{Attach, AttachFor, HistoryAsk, Peer, Pull, TakenOver};
 use sessions::Sessions;
 
 use crate::event::Event;
@@ -58,7 +59,7 @@ use crate::limits;
 use crate::options::Options;
 use crate::position::Start;
 use crate::record::SessionId;
-use crate::session::OutboxPool;
+use crate::session::{OutboxPool, Waiting};
 use crate::time::{Now, Time};
 use crate::timer::{Timer, Wheel};
 
@@ -90,6 +91,10 @@ pub struct Worker {
     options: Options,
     now: Now,
     sessions: Sessions,
+    /// Sessions that wait to be continued.
+    waiting: Waiting,
+    /// Answers about former sessions that wait for credits. Bounded by the credits of their questions.
+    taken: VecDeque<TakenOver>,
     locals: crate::slab::Slab<Local>,
     local_index: HashMap<ChannelKey, SlotKey>,
     everyone: SlotKey,
@@ -140,6 +145,8 @@ impl Worker {
             options: setup.options,
             now,
             sessions: Sessions::default(),
+            waiting: Waiting::default(),
+            taken: VecDeque::new(),
             locals: Default::default(),
             local_index: HashMap::new(),
             everyone: SlotKey { slot: 0, generation: 0 },
@@ -220,6 +227,11 @@ impl Worker {
                 self.peers.return_credit(from);
                 self.handle_history_answer(*answer);
             }
+            Peer::TakeOver(ask) => self.handle_take_over(*ask),
+            Peer::TakenOver(taken) => {
+                self.peers.return_credit(from);
+                self.handle_taken_over(taken);
+            }
             Peer::Deliver { local, record } => self.handle_deliver(local, record),
             Peer::Behind { locals } => locals.into_iter().for_each(|local| self.handle_behind(local)),
             Peer::Interest { home, channel, local, count } => self.handle_interest(from, home, channel, local, count),
@@ -249,12 +261,15 @@ impl Worker {
         let noticed = self.peers.send_notices();
         self.note_noticed(noticed);
         self.settle_dirty();
+        self.settle_taken();
         self.settle_pulls();
     }
 
     /// When [`Worker::handle_timeout`] wants to be called.
     pub fn next_deadline(&mut self) -> Option<Time> {
-        self.planned_wake = self.wheel.next_deadline();
+        let wheel = self.wheel.next_deadline();
+        let waiting = self.waiting.next_deadline();
+        self.planned_wake = wheel.into_iter().chain(waiting).min();
         self.planned_wake
     }
 
@@ -265,6 +280,7 @@ impl Worker {
         if self.planned_wake.take().is_some_and(|planned| now.time.since(planned) > limits::STALL) {
             self.excused_until = now.time.after(limits::PONG_DEADLINE);
         }
+        self.waiting.forget(now.time);
         let mut due = Vec::new();
         while self.wheel.take_due(now.time, &mut due) {
             for timer in due.drain(..) {

@@ -132,6 +132,17 @@ pub enum Lifecycle {
         /// How.
         provider: Provider,
     },
+    /// A connection continues the session of a former one.
+    Resumed {
+        /// The new connection.
+        connection: ConnectionId,
+        /// The former one.
+        former: ConnectionId,
+        /// See above.
+        sequence: u64,
+        /// Who.
+        user: Option<UserId>,
+    },
     /// A session ended.
     Disconnected {
         /// Its connection.

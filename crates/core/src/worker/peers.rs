@@ -13,12 +13,12 @@ use super::channel::{Feed, Interest};
 use super::history::HistoryResult;
 use super::output::Output;
 use crate::history::{Page, Query};
-use crate::id::{ChannelKey, ConnectionKey, SlotKey, WorkerId};
+use crate::id::{AppId, ChannelKey, ConnectionKey, SlotKey, UserId, WorkerId};
 use crate::options::Options;
 use crate::position::{Epoch, Gap, GapReason, Offset, Start};
 use crate::publish::{Draft, Origin, PublishResult};
 use crate::record::Record;
-use crate::session::Reply;
+use crate::session::{Legacy, Reply};
 
 /// One message between workers. Opaque to the engine, which only moves it.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(crate) enum Peer {
     Published(Box<PublishedFor>),
     History(Box<HistoryAsk>),
     HistoryAnswer(Box<HistoryAnswer>),
+    TakeOver(Box<TakeOver>),
+    TakenOver(TakenOver),
     Deliver { local: SlotKey, record: Arc<Record> },
     Behind { locals: Vec<SlotKey> },
     Interest { home: Option<SlotKey>, channel: Option<Box<ChannelKey>>, local: SlotKey, count: u32 },
@@ -53,6 +55,8 @@ impl PeerMessage {
             | Peer::Published(_)
             | Peer::History(_)
             | Peer::HistoryAnswer(_)
+            | Peer::TakeOver(_)
+            | Peer::TakenOver(_)
             | Peer::Behind { .. }
             | Peer::Interest { .. } => 0,
         }
@@ -70,7 +74,9 @@ impl PeerMessage {
             | Peer::Publish(_)
             | Peer::Published(_)
             | Peer::History(_)
-            | Peer::HistoryAnswer(_) => false,
+            | Peer::HistoryAnswer(_)
+            | Peer::TakeOver(_)
+            | Peer::TakenOver(_) => false,
         }
     }
 }
@@ -154,6 +160,22 @@ pub(crate) struct HistoryAnswer {
     pub(crate) connection: ConnectionKey,
     pub(crate) reply: Reply,
     pub(crate) result: HistoryResult,
+}
+
+/// A new connection wants to continue the session of a former one.
+#[derive(Debug)]
+pub(crate) struct TakeOver {
+    pub(crate) former: ConnectionKey,
+    pub(crate) worker: WorkerId,
+    pub(crate) connection: ConnectionKey,
+    pub(crate) app: AppId,
+    pub(crate) user: Option<UserId>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TakenOver {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) legacy: Option<Box<Legacy>>,
 }
 
 #[derive(Debug)]

@@ -64,7 +64,7 @@ pub fn fresh_id(now: Now, random: u64) -> MessageId {
 
 impl Worker {
     pub(crate) fn handle_publish(&mut self, key: ConnectionKey, publish: Publish, reply: Reply) {
-        let me = self.session_id(key);
+        let me = self.session_name(key);
         let fresh = fresh_id(self.now, self.next_random());
         let Some(session) = self.sessions.get_mut(key) else { return };
         let identity = &session.profile.identity;

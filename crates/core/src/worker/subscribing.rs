@@ -30,7 +30,13 @@ impl Worker {
         // Exactly what most sessions ever have: theirs, `$user`, and on SSE `$all`.
         let implicit = usize::from(user.is_some()) + usize::from(provider == Provider::Sse);
         session.subscriptions.reserve_exact(connect.subscriptions.len() + implicit);
-        session.phase = Phase::Connecting(Box::new(Connecting { reference, outcomes, pending: 1 }));
+        session.phase = Phase::Connecting(Box::new(Connecting {
+            reference,
+            outcomes,
+            taking_over: false,
+            resumed: false,
+            pending: 1,
+        }));
         self.figures.connected += 1;
         self.tell(key, |connection, sequence, user| Lifecycle::Connected { connection, sequence, user, provider });
         let (mut everyone, mut own) = (None, None);
@@ -41,6 +47,9 @@ impl Worker {
                 Listen::Everyone | Listen::OwnUser => self.note_repeated(key, index as u32, None),
                 Listen::Named(_) => self.begin_named(key, index as u32, subscribe),
             }
+        }
+        if let Some(former) = connect.former {
+            self.ask_to_take_over(key, former);
         }
         self.begin_everyone(key, everyone, provider == Provider::Sse);
         match (user, own) {
@@ -58,11 +67,11 @@ impl Worker {
         self.note_answer(key);
     }
 
-    fn app_of(&self, key: ConnectionKey) -> crate::id::AppId {
+    pub(super) fn app_of(&self, key: ConnectionKey) -> crate::id::AppId {
         self.sessions.get(key).map_or_else(Default::default, |session| session.profile.identity.app)
     }
 
-    fn begin_named(&mut self, key: ConnectionKey, index: u32, subscribe: Subscribe) {
+    pub(super) fn begin_named(&mut self, key: ConnectionKey, index: u32, subscribe: Subscribe) {
         let Listen::Named(name) = subscribe.listen else { return };
         match self.may_subscribe(key, &name) {
             Ok(None) => {
@@ -160,7 +169,11 @@ impl Worker {
     }
 
     /// Whether a session may subscribe; `Some` if it already has.
-    fn may_subscribe(&mut self, key: ConnectionKey, name: &ChannelName) -> Result<Option<SlotKey>, Rejection> {
+    pub(super) fn may_subscribe(
+        &mut self,
+        key: ConnectionKey,
+        name: &ChannelName,
+    ) -> Result<Option<SlotKey>, Rejection> {
         let Some(session) = self.sessions.get(key) else { return Ok(None) };
         let channel = ChannelKey::named(session.profile.identity.app, name.clone());
         if !session.profile.identity.grants.subscribe {
@@ -375,7 +388,7 @@ impl Worker {
     }
 
     /// One answer less is outstanding; the last one opens the session.
-    fn note_answer(&mut self, key: ConnectionKey) {
+    pub(super) fn note_answer(&mut self, key: ConnectionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Phase::Connecting(connecting) = &mut session.phase else { return };
         connecting.pending -= 1;
@@ -383,11 +396,17 @@ impl Worker {
             return;
         }
         let reference = connecting.reference;
-        let subscriptions = connecting.outcomes.drain(..).flatten().collect();
-        self.open(key, reference, subscriptions);
+        let (resumed, subscriptions) = (connecting.resumed, connecting.outcomes.drain(..).flatten().collect());
+        self.open(key, reference, resumed, subscriptions);
     }
 
-    fn open(&mut self, key: ConnectionKey, reference: Option<Ref>, subscriptions: Vec<Result<Subscribed, Rejection>>) {
+    fn open(
+        &mut self,
+        key: ConnectionKey,
+        reference: Option<Ref>,
+        resumed: bool,
+        subscriptions: Vec<Result<Subscribed, Rejection>>,
+    ) {
         let jitter = self.next_random();
         let connection = self.session_id(key);
         let session = self.sessions.at_mut(key.slot);
@@ -407,6 +426,7 @@ impl Worker {
             reference,
             connection,
             user,
+            resumed,
             expires_at,
             heartbeat_ms: u32::try_from(interval_ms).unwrap_or(u32::MAX),
             message_bytes: self.options.message_bytes,

@@ -68,9 +68,12 @@ impl Worker {
     #[must_use]
     pub fn is_congested(&self, key: ConnectionKey) -> bool {
         const IN_FLIGHT_MAX: u16 = 64;
-        self.sessions
-            .get(key)
-            .is_some_and(|session| session.outbox.is_congested(&self.options) || session.in_flight >= IN_FLIGHT_MAX)
+        let taking_over = |phase: &Phase| matches!(phase, Phase::Connecting(connecting) if connecting.taking_over);
+        self.sessions.get(key).is_some_and(|session| {
+            session.outbox.is_congested(&self.options)
+                || session.in_flight >= IN_FLIGHT_MAX
+                || taking_over(&session.phase)
+        })
     }
 
     /// Notes the positions that the next `count` frames of an SSE connection carry, and fills in all it then has. Returns which

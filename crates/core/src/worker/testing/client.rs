@@ -70,6 +70,8 @@ pub(crate) struct Client {
     pub(crate) steered: bool,
     /// The cursor of the last block it has read whole.
     pub(crate) cursor: Option<CursorPositions>,
+    /// Connections of the session it has asked to continue.
+    pub(crate) formers: Vec<ConnectionId>,
     pub(crate) connected: bool,
     /// What became of its publishes, by their number.
     pub(crate) results: Vec<(u64, PublishResult)>,

@@ -382,7 +382,7 @@ impl Node {
         let now = self.now.time;
         let it = &mut self.clients[client];
         let unannounced = it.is_sse() || it.unnumbered;
-        let facts = Facts { log: &self.log, me: it.id, trimmed, now, unannounced };
+        let facts = Facts { log: &self.log, me: it.id, formers: &it.formers.clone(), trimmed, now, unannounced };
         match event {
             Event::Connected(connected) => {
                 assert!(!it.connected, "connected twice");
@@ -428,9 +428,10 @@ impl Node {
 
 fn is_request(message: &Peer) -> bool {
     match message {
-        Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) | Peer::History(_) => true,
+        Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) | Peer::History(_) | Peer::TakeOver(_) => true,
         Peer::Attached(_)
         | Peer::HistoryAnswer(_)
+        | Peer::TakenOver(_)
         | Peer::Pulled(_)
         | Peer::Published(_)
         | Peer::Deliver { .. }
@@ -441,9 +442,10 @@ fn is_request(message: &Peer) -> bool {
 
 fn is_answer(message: &Peer) -> bool {
     match message {
-        Peer::Attached(_) | Peer::Pulled(_) | Peer::Published(_) | Peer::HistoryAnswer(_) => true,
+        Peer::Attached(_) | Peer::Pulled(_) | Peer::Published(_) | Peer::HistoryAnswer(_) | Peer::TakenOver(_) => true,
         Peer::Attach(_)
         | Peer::History(_)
+        | Peer::TakeOver(_)
         | Peer::Pull(_)
         | Peer::Publish(_)
         | Peer::Deliver { .. }

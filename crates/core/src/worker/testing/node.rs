@@ -203,6 +203,7 @@ impl Node {
             unnumbered: false,
             steered: false,
             cursor: None,
+            formers: Vec::new(),
             connected: false,
             results: Vec::new(),
             signals: Vec::new(),

@@ -295,12 +295,12 @@ impl Theatre {
     }
 
     fn open(&mut self, name: &str, rest: &str) {
-        let (spec, connect) = match rest.split_once("connect") {
+        let (spec, mut connect) = match rest.split_once("connect") {
             Some((spec, arguments)) => (spec, Some(connect(arguments))),
             None => (rest, None),
         };
         let mut identity = identify(name);
-        let mut dialect = Dialect::WebSocketJson;
+        let (mut dialect, mut formers) = (Dialect::WebSocketJson, Vec::new());
         let mut worker = self.node.clients.len() % self.node.workers.len();
         for word in spec.split_whitespace() {
             match word.split_once('=').unwrap_or((word, "")) {
@@ -317,6 +317,12 @@ impl Theatre {
                     let end = self.node.now.wall.0 + duration(time).as_millis() as u64;
                     identity = identity.map(|it| Identity { expires_at: Some(UnixMs(end)), ..it });
                 }
+                ("continues", former) => {
+                    let id = self.node.clients[self.client(former)].id;
+                    formers.clone_from(&self.node.clients[self.client(former)].formers);
+                    formers.push(id);
+                    connect.get_or_insert_default().former = Some(id);
+                }
                 ("as", user) => identity = identify(user),
                 ("home", _) => {
                     let user = identity.as_ref().and_then(|it| it.user.clone()).expect("a user has a home");
@@ -330,7 +336,8 @@ impl Theatre {
                 (word, _) => panic!("{word}? {}", self.at),
             }
         }
-        self.node.open(name, worker, dialect, identity, connect);
+        let client = self.node.open(name, worker, dialect, identity, connect);
+        self.node.clients[client].formers = formers;
     }
 
     fn finish(mut self) {

@@ -31,6 +31,7 @@ pub(in super::super) fn decode(object: &Object<'_>) -> Result<Command, Rejection
     Ok(Command::Connect(Box::new(Connect {
         token: object.optional("token", Value::secret)?,
         resume: object.optional("resume", Value::secret)?,
+        former: None,
         device: object.optional("deviceId", |value| value.name(DeviceId::parse))?,
         meta: object.optional("meta", meta)?,
         subscriptions: object.optional("subscriptions", subscriptions)?.unwrap_or_default(),
@@ -67,7 +68,7 @@ pub(in super::super) fn write_connected(out: &mut Vec<u8>, connected: &Connected
     writer.text("connectionId", &connection_id_to_string(connected.connection));
     writer.text("sessionToken", &secrets.session_token(connected.connection));
     writer.text_if("userId", connected.user.as_ref().map(UserId::as_str));
-    writer.boolean("resumed", false);
+    writer.boolean("resumed", connected.resumed);
     writer.integer_if("expiresAt", connected.expires_at.map(|at| at.0));
     writer.integer("heartbeatMs", u64::from(connected.heartbeat_ms));
     let mut limits = writer.object("limits");
