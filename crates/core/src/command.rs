@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::event::EpochPositions;
 use crate::history::Query;
 use crate::id::{ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
 use crate::position::Start;
@@ -47,6 +48,8 @@ pub struct Connect {
     pub resume: Option<String>,
     /// The former connection, once its token has been verified: the session to continue.
     pub former: Option<ConnectionId>,
+    /// Positions of its channels that the client is known to have, for those that it does not list.
+    pub positions: Vec<EpochPositions>,
     /// The device.
     pub device: Option<DeviceId>,
     /// The client's own metadata.

@@ -160,6 +160,15 @@ pub struct EpochPositions {
     pub offsets: Vec<(u64, Offset)>,
 }
 
+impl EpochPositions {
+    /// The position in a channel, by its fingerprint.
+    #[must_use]
+    pub fn position(&self, fingerprint: u64) -> Option<Position> {
+        let (_, offset) = self.offsets.iter().find(|(print, _)| *print == fingerprint)?;
+        Some(Position { epoch: self.epoch.clone(), offset: *offset })
+    }
+}
+
 impl CursorPositions {
     /// Beyond every head: whoever comes back with it is told of the loss.
     pub const NOWHERE: Offset = SAFE_INTEGER_MAX;

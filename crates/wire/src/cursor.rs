@@ -100,10 +100,7 @@ impl Cursor {
     /// The position in a channel, by its fingerprint.
     #[must_use]
     pub fn position(&self, fingerprint: u64) -> Option<Position> {
-        self.positions.iter().flatten().find_map(|group| {
-            let (_, offset) = group.offsets.iter().find(|(print, _)| *print == fingerprint)?;
-            Some(Position { epoch: group.epoch.clone(), offset: *offset })
-        })
+        self.positions.iter().flatten().find_map(|group| group.position(fingerprint))
     }
 }
 

@@ -80,6 +80,7 @@ fn connected() {
         reference: None,
         connection: connection(),
         user: None,
+        resumed: false,
         expires_at: None,
         heartbeat_ms: 15_000,
         message_bytes: 65_536,

@@ -1,7 +1,7 @@
 //! The beginning of a session.
 
 use crate::command::Ref;
-use crate::event::Subscribed;
+use crate::event::{EpochPositions, Subscribed};
 use crate::rejection::Rejection;
 
 /// The first subscriptions of a session, collected for its `connected` frame.
@@ -14,6 +14,8 @@ pub(crate) struct Connecting {
     pub(crate) taking_over: bool,
     /// It continues a former session.
     pub(crate) resumed: bool,
+    /// What the client has of channels that only the former session knows.
+    pub(crate) positions: Vec<EpochPositions>,
     /// Answers outstanding, those of `$all` and `$user` included.
     pub(crate) pending: usize,
 }

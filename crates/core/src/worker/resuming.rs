@@ -4,7 +4,7 @@ use super::Worker;
 use super::output::{DisconnectReason, Lifecycle};
 use super::peers::{Peer, TakeOver, TakenOver};
 use crate::command::{Listen, Subscribe};
-use crate::id::{Audience, ConnectionId, ConnectionKey};
+use crate::id::{Audience, ChannelKey, ChannelName, ConnectionId, ConnectionKey};
 use crate::limits;
 use crate::position::Start;
 use crate::rejection::Close;
@@ -128,23 +128,23 @@ impl Worker {
             if let Some(former) = former {
                 self.tell(key, |connection, sequence, user| Lifecycle::Resumed { connection, former, sequence, user });
             }
-            for name in legacy.channels {
-                self.begin_restored(key, Subscribe { listen: Listen::Named(name), start: Start::Now });
-            }
+            legacy.channels.into_iter().for_each(|name| self.begin_restored(key, name));
         }
         self.note_answer(key);
     }
 
     /// A channel of the former connection that this one has not listed itself.
-    fn begin_restored(&mut self, key: ConnectionKey, subscribe: Subscribe) {
-        let Listen::Named(name) = &subscribe.listen else { return };
-        if !matches!(self.may_subscribe(key, name), Ok(None)) {
+    fn begin_restored(&mut self, key: ConnectionKey, name: ChannelName) {
+        if !matches!(self.may_subscribe(key, &name), Ok(None)) {
             return;
         }
+        let fingerprint = ChannelKey::named(self.app_of(key), name.clone()).fingerprint();
         let Phase::Connecting(connecting) = &mut self.sessions.at_mut(key.slot).phase else { return };
+        let known = connecting.positions.iter().find_map(|group| group.position(fingerprint));
+        let start = known.map_or(Start::Now, Start::Since);
         connecting.outcomes.push(None);
         let index = u32::try_from(connecting.outcomes.len() - 1).expect("bounded by the channels of a connection");
-        self.begin_named(key, index, subscribe);
+        self.begin_named(key, index, Subscribe { listen: Listen::Named(name), start });
     }
 
     /// The name a session publishes under and is excluded by: its first connection's.

@@ -30,13 +30,9 @@ impl Worker {
         // Exactly what most sessions ever have: theirs, `$user`, and on SSE `$all`.
         let implicit = usize::from(user.is_some()) + usize::from(provider == Provider::Sse);
         session.subscriptions.reserve_exact(connect.subscriptions.len() + implicit);
-        session.phase = Phase::Connecting(Box::new(Connecting {
-            reference,
-            outcomes,
-            taking_over: false,
-            resumed: false,
-            pending: 1,
-        }));
+        let positions = connect.positions;
+        let connecting = Connecting { reference, outcomes, taking_over: false, resumed: false, positions, pending: 1 };
+        session.phase = Phase::Connecting(Box::new(connecting));
         self.figures.connected += 1;
         self.tell(key, |connection, sequence, user| Lifecycle::Connected { connection, sequence, user, provider });
         let (mut everyone, mut own) = (None, None);

@@ -109,8 +109,11 @@ impl WorkerLoop {
             match connection.decoder.decode(&mut input, &limits) {
                 Ok(None) => return Decoded::All,
                 Ok(Some(Message::Text(text))) if listens => {
-                    let frame = json::decode(text, &self.decode_limits);
+                    let mut frame = json::decode(text, &self.decode_limits);
                     connection.decoder.release();
+                    if let Ok(Command::Connect(connect)) = &mut frame.result {
+                        connect.former = connect.resume.take().and_then(|token| self.node.keys.session_of(&token));
+                    }
                     if let Ok(Command::Connect(connect)) = &frame.result
                         && connect.token.is_none()
                     {
