@@ -454,13 +454,9 @@ fn the_names_of_fields_are_the_names_of_keys() {
     config.auth.cookie = Some("c".to_owned());
     config.auth.api_keys = vec![ApiKey { key: KEY.into(), name: Some("n".to_owned()) }];
     let ring = RuleRing { messages: Some(1), bytes: Some(1024), age: Some(Duration::from_secs(1)) };
-    config.rules = vec![Rule {
-        pattern: "a".to_owned(),
-        events: true,
-        persist: Some(false),
-        latest_per_key: true,
-        history: RuleHistory::Keep(ring),
-    }];
+    let history = RuleHistory::Keep(ring);
+    config.rules =
+        vec![Rule { pattern: "a".to_owned(), events: true, persist: Some(false), history, ..Rule::default() }];
     let values = Document::from_config(&config);
     let mut paths: Vec<_> = values.values().into_iter().map(|(path, _)| without_indices(&path)).collect();
     let mut expected: Vec<_> = keys().filter(|key| !key.is_section()).map(|key| key.path.to_owned()).collect();

@@ -1,0 +1,5 @@
+//! Scripts about history.
+
+mod asking;
+mod persisted;
+mod recovery;
