@@ -1,7 +1,8 @@
 //! A worker: some connections and some channels, one owner.
 //!
 //! The contract, for whoever drives it:
-//! 1. [`Worker::handle`] everything that happened, in order. Peer messages wait while [`Worker::is_walking`].
+//! 1. [`Worker::handle`] everything that happened, in order. What waits for [`Worker::is_walking`] or
+//!    [`Worker::takes_commands`] is said there; who does not wait panics.
 //! 2. After each input, carry out [`Worker::poll_output`] until it is empty.
 //! 3. [`Worker::advance`] walks as far as time allows, then [`Worker::finish_turn`] and its outputs.
 //! 4. Write the connections of [`Worker::poll_writable`]: look at [`Worker::outbox`], then say what was [`Worker::written`].
@@ -157,6 +158,10 @@ impl Worker {
     /// Takes one input.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.now = now;
+        assert!(
+            self.walk.is_none() || !matches!(input, Input::Peer { .. } | Input::Opened(_)),
+            "messages of peers and new connections wait while a worker walks"
+        );
         match input {
             Input::Opened(opened) => self.handle_opened(*opened),
             Input::Received { connection } => self.handle_received(connection),
@@ -213,7 +218,8 @@ impl Worker {
         self.walk.is_some()
     }
 
-    /// Whether one more command from a connection would find its credits. If not, its socket is not read for now.
+    /// Whether one more command would find its credits. If not, connections with what they ask for, their commands, identities and
+    /// calls that subscribe wait, wherever they come from.
     #[must_use]
     pub fn takes_commands(&self) -> bool {
         self.peers.can_ask()

@@ -249,6 +249,9 @@ impl WorkerLoop {
         }
         let mine = usize::from(self.id.worker.0);
         for peer in 0..self.incoming.len() {
+            if self.core.is_walking() {
+                break;
+            }
             if self.incoming[peer].is_empty() {
                 self.node.queues[peer][mine].take(&mut self.incoming[peer]);
             }
