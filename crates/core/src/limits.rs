@@ -36,6 +36,8 @@ pub const OUTBOX_RECORDS: u32 = 128;
 pub const OUTBOX_BYTES: u32 = 256 * 1024;
 /// Replies that may wait for one connection beyond its records before its socket is no longer read.
 pub const OUTBOX_REPLIES: u32 = 64;
+/// Commands of one connection that may be at their homes before its socket is no longer read: a full write of answers.
+pub const COMMANDS_IN_FLIGHT: u16 = 64;
 /// Empty outboxes kept for reuse by one worker (about 1 KiB each): as many as one turn under load touches.
 pub const OUTBOX_POOL: usize = 2_048;
 

@@ -166,9 +166,7 @@ impl Worker {
     /// The home has answered a session's publish.
     pub(crate) fn handle_published(&mut self, published: PublishedFor) {
         let (key, reply) = (published.connection, published.reply);
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.in_flight -= 1;
-        }
+        self.land(key);
         match published.result {
             Ok(result) => {
                 let outcome = Outcome::Published(result);

@@ -308,16 +308,12 @@ impl Worker {
 
     fn answer_subscribe(&mut self, key: ConnectionKey, reply: Reply, attached: &Attached) {
         let subscribed = Box::new(self.subscribed(key, attached));
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.in_flight -= 1;
-        }
+        self.land(key);
         self.respond(key, reply, Event::Subscribed { reference: reply.reference(), subscribed });
     }
 
     fn refuse_subscribe(&mut self, key: ConnectionKey, reply: Reply, attached: &Attached) {
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.in_flight -= 1;
-        }
+        self.land(key);
         self.reject(key, reply, given_up(attached, &self.locals));
     }
 

@@ -7,6 +7,7 @@ use super::output::Output;
 use crate::event::CursorPositions;
 use crate::frame::{Dialect, Frame};
 use crate::id::ConnectionKey;
+use crate::limits;
 use crate::session::{Due, LastPosition, LastPositions, Link, Phase, Provider, Subscription};
 use crate::timer::{HORIZON, Timer};
 
@@ -61,13 +62,31 @@ impl Worker {
         self.sessions.get(key).map(|session| session.dialect)
     }
 
-    /// Whether a connection's own replies have piled up, or too many of its commands are at their homes: do not read on.
+    /// Whether a connection's own replies have piled up, or too many of its commands are at their homes: do not read on. It is on
+    /// the write list when that may have changed, and is read again when everything is written.
     #[must_use]
     pub fn is_congested(&self, key: ConnectionKey) -> bool {
-        const IN_FLIGHT_MAX: u16 = 64;
-        self.sessions
-            .get(key)
-            .is_some_and(|session| session.outbox.is_congested(&self.options) || session.in_flight >= IN_FLIGHT_MAX)
+        self.sessions.get(key).is_some_and(|session| {
+            session.outbox.is_congested(&self.options) || session.in_flight >= limits::COMMANDS_IN_FLIGHT
+        })
+    }
+
+    /// One command of a connection has been answered.
+    pub(crate) fn land(&mut self, key: ConnectionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.in_flight -= 1;
+        if session.in_flight + 1 == limits::COMMANDS_IN_FLIGHT {
+            self.wake_reader(key.slot);
+        }
+    }
+
+    /// Puts a connection on the write list, even with nothing to write: what is found written there is read again.
+    fn wake_reader(&mut self, slot: u32) {
+        let Some(session) = self.sessions.at_slot_mut(slot) else { return };
+        if !session.queued {
+            session.queued = true;
+            self.writable.push_back(session.key);
+        }
     }
 
     /// Notes the positions that the next `count` frames of an SSE connection carry, and fills in all it then has. Returns which

@@ -109,8 +109,8 @@ impl Node {
     }
 
     /// Whether the next thing a client has sent may be taken now.
-    fn is_heard(&self, worker: usize, client: usize) -> bool {
-        let (machine, it) = (&self.workers[worker], &self.clients[client]);
+    fn is_heard(&mut self, worker: usize, client: usize) -> bool {
+        let (machine, it) = (&self.workers[worker], &mut self.clients[client]);
         let Some(input) = it.inputs.front() else { return false };
         if it.worker != worker {
             return false;
@@ -118,7 +118,8 @@ impl Node {
         match input {
             Input::Opened(_) => machine.takes_commands() && !machine.is_walking(),
             Input::Command { connection, .. } | Input::Malformed { connection, .. } => {
-                machine.takes_commands() && (it.is_sse() || !machine.is_congested(*connection))
+                it.paused |= !it.dialect.is_sse() && machine.is_congested(*connection);
+                machine.takes_commands() && !it.paused
             }
             Input::Received { .. }
             | Input::Identified { .. }
@@ -281,6 +282,7 @@ impl Node {
         machine.written(key, fits);
         self.progress += fits as u64;
         it.blocked = it.space() == 0;
+        it.paused &= machine.outbox(key).next().is_some();
         if machine.is_drained(key) {
             if let Stage::Closing(_) = it.stage {
                 self.finish(client, Input::Closed { connection: key, lost: Lost::Closed });

@@ -177,6 +177,7 @@ impl Node {
             socket: VecDeque::new(),
             socket_max: usize::MAX,
             blocked: false,
+            paused: false,
             reads: true,
             answers: true,
             stage: Stage::Open,

@@ -5,6 +5,7 @@ mod connecting;
 mod cursor;
 mod everyone;
 mod heartbeat;
+mod pausing;
 mod registry;
 mod simulation;
 mod subscribing;
