@@ -183,9 +183,10 @@ impl Peers {
         self.links.iter().all(|link| link.credits >= self.requests_per_command)
     }
 
-    /// Whether this peer would take one request. Pulls are asked one at a time and use what commands leave.
+    /// Whether this peer would take one request and leave those of a command. Commands wait for every peer, so pulls that took
+    /// the last credits of one would keep all connections of this worker from being heard.
     pub(crate) fn can_pull(&self, worker: WorkerId) -> bool {
-        self.links[usize::from(worker.0)].credits > 0
+        self.links[usize::from(worker.0)].credits > self.requests_per_command
     }
 
     pub(crate) fn request(&mut self, to: WorkerId, request: Peer) {

@@ -260,7 +260,7 @@ impl Node {
     }
 
     /// Writes what fits into a client's socket.
-    pub(super) fn flush(&mut self, client: usize) {
+    pub(crate) fn flush(&mut self, client: usize) {
         let it = &mut self.clients[client];
         let (worker, key) = (it.worker, it.key);
         let batch = self.plan.batch;
