@@ -62,6 +62,10 @@ impl Worker {
     pub(crate) fn handle_received(&mut self, key: ConnectionKey) {
         if let Some(session) = self.sessions.get_mut(key) {
             session.handle_sign_of_life(self.now.time, &self.options);
+            // With an interval below the deadline of its Pong the next Ping is due before the wheel would wake it.
+            if session.deadline < session.armed {
+                self.arm_session(key);
+            }
         }
     }
 
