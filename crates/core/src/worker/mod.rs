@@ -6,7 +6,7 @@
 //! 2. After each input, carry out [`Worker::poll_output`] until it is empty.
 //! 3. [`Worker::advance`] walks as far as time allows, then [`Worker::finish_turn`] and its outputs.
 //! 4. Write the connections of [`Worker::poll_writable`]: look at [`Worker::outbox`], then say what was [`Worker::written`].
-//! 5. Sleep until [`Worker::next_deadline`], then [`Worker::handle_timeout`].
+//! 5. [`Worker::handle_timeout`]; with nothing left to do, sleep until [`Worker::next_deadline`].
 //!
 //! The router here holds one arm per input and no rules.
 
@@ -95,7 +95,8 @@ pub struct Worker {
     peers: Peers,
     walk: Option<Walk>,
     wheel: Wheel,
-    planned_wake: Option<Time>,
+    /// When it is expected to look at the time next: at once while it is busy, at its next deadline when it sleeps.
+    expected: Time,
     excused_until: Time,
     writable: VecDeque<ConnectionKey>,
     pulls: VecDeque<ConnectionKey>,
@@ -138,7 +139,7 @@ impl Worker {
             history_bytes: 0,
             walk: None,
             wheel: Wheel::new(now.time),
-            planned_wake: None,
+            expected: now.time,
             excused_until: Time::default(),
             writable: VecDeque::new(),
             pulls: VecDeque::new(),
@@ -234,19 +235,21 @@ impl Worker {
         self.settle_pulls();
     }
 
-    /// When [`Worker::handle_timeout`] wants to be called.
+    /// When [`Worker::handle_timeout`] wants to be called. Asked by whoever is about to sleep until then.
     pub fn next_deadline(&mut self) -> Option<Time> {
-        self.planned_wake = self.wheel.next_deadline();
-        self.planned_wake
+        let next = self.wheel.next_deadline();
+        self.expected = next.unwrap_or(Time::MAX).max(self.expected);
+        next
     }
 
-    /// Takes what is due.
+    /// Takes what is due. Called every turn, also while nothing is: being called late is how a worker learns that it was frozen.
     pub fn handle_timeout(&mut self, now: Now) {
         self.now = now;
         // Being late by this much means the process was frozen, and signs of life may lie unread in the sockets.
-        if self.planned_wake.take().is_some_and(|planned| now.time.since(planned) > limits::STALL) {
+        if now.time.since(self.expected) > limits::STALL {
             self.excused_until = now.time.after(limits::PONG_DEADLINE);
         }
+        self.expected = now.time;
         let mut due = Vec::new();
         while self.wheel.take_due(now.time, &mut due) {
             for timer in due.drain(..) {

@@ -334,6 +334,18 @@ impl Node {
         self.settle();
     }
 
+    /// The same while every worker is busy: none has gone to sleep.
+    pub(crate) fn freeze_busy(&mut self, duration: Duration) {
+        for at in [Duration::ZERO, duration] {
+            self.set_time(self.now.time.after(at));
+            for worker in 0..self.workers.len() {
+                self.workers[worker].handle_timeout(self.now);
+                self.carry_out(worker);
+            }
+        }
+        self.settle();
+    }
+
     pub(crate) fn set_time(&mut self, time: Time) {
         let passed = u64::try_from(time.since(self.now.time).as_millis()).expect("short");
         self.now = Now { time, wall: UnixMs(self.now.wall.0 + passed) };
