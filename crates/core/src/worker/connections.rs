@@ -54,6 +54,10 @@ impl Worker {
             profile: Box::new(profile),
         });
         self.arm_session(key);
+        if self.draining {
+            // It was on its way here when the others were told.
+            return self.end(key, Close::Drain, None);
+        }
         if let Some(connect) = opened.connect {
             self.begin(key, connect, opened.reference);
         }
@@ -134,11 +138,18 @@ impl Worker {
         }
     }
 
+    /// Everybody is told to go. Who waits for answers gets them first, within the time that last bytes have; it is not read on.
     pub(crate) fn handle_drain(&mut self) {
-        let keys: Vec<_> = self.sessions.iter_from(0).map(|session| session.key).collect();
-        for key in keys {
-            self.end(key, Close::Drain, None);
-        }
+        self.draining = true;
+        self.drain_deadline = Some(self.now.time.after(limits::CLOSE_DEADLINE));
+        let idle = self.sessions.iter_from(0).filter(|session| session.in_flight == 0);
+        let idle: Vec<_> = idle.map(|session| session.key).collect();
+        idle.into_iter().for_each(|key| self.end(key, Close::Drain, None));
+    }
+
+    pub(crate) fn end_all(&mut self) {
+        let all: Vec<_> = self.sessions.iter_from(0).map(|session| session.key).collect();
+        all.into_iter().for_each(|key| self.end(key, Close::Drain, None));
     }
 
     pub(crate) fn handle_call(&mut self, ticket: u64, call: Call) {

@@ -98,6 +98,10 @@ pub struct Worker {
     /// When it is expected to look at the time next: at once while it is busy, at its next deadline when it sleeps.
     expected: Time,
     excused_until: Time,
+    /// The node goes down.
+    draining: bool,
+    /// Until then connections whose commands are under way are kept for the answers.
+    drain_deadline: Option<Time>,
     writable: VecDeque<ConnectionKey>,
     pulls: VecDeque<ConnectionKey>,
     dirty: Vec<SlotKey>,
@@ -141,6 +145,8 @@ impl Worker {
             wheel: Wheel::new(now.time),
             expected: now.time,
             excused_until: Time::default(),
+            draining: false,
+            drain_deadline: None,
             writable: VecDeque::new(),
             pulls: VecDeque::new(),
             dirty: Vec::new(),
@@ -237,7 +243,7 @@ impl Worker {
 
     /// When [`Worker::handle_timeout`] wants to be called. Asked by whoever is about to sleep until then.
     pub fn next_deadline(&mut self) -> Option<Time> {
-        let next = self.wheel.next_deadline();
+        let next = [self.wheel.next_deadline(), self.drain_deadline].into_iter().flatten().min();
         self.expected = next.unwrap_or(Time::MAX).max(self.expected);
         next
     }
@@ -250,6 +256,10 @@ impl Worker {
             self.excused_until = now.time.after(limits::PONG_DEADLINE);
         }
         self.expected = now.time;
+        if self.drain_deadline.is_some_and(|deadline| deadline <= now.time) {
+            self.drain_deadline = None;
+            self.end_all();
+        }
         let mut due = Vec::new();
         while self.wheel.take_due(now.time, &mut due) {
             for timer in due.drain(..) {

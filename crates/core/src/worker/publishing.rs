@@ -166,7 +166,6 @@ impl Worker {
     /// The home has answered a session's publish.
     pub(crate) fn handle_published(&mut self, published: PublishedFor) {
         let (key, reply) = (published.connection, published.reply);
-        self.land(key);
         match published.result {
             Ok(result) => {
                 let outcome = Outcome::Published(result);
@@ -174,5 +173,6 @@ impl Worker {
             }
             Err(rejection) => self.reject(key, reply, rejection),
         }
+        self.land(key);
     }
 }

@@ -308,13 +308,13 @@ impl Worker {
 
     fn answer_subscribe(&mut self, key: ConnectionKey, reply: Reply, attached: &Attached) {
         let subscribed = Box::new(self.subscribed(key, attached));
-        self.land(key);
         self.respond(key, reply, Event::Subscribed { reference: reply.reference(), subscribed });
+        self.land(key);
     }
 
     fn refuse_subscribe(&mut self, key: ConnectionKey, reply: Reply, attached: &Attached) {
-        self.land(key);
         self.reject(key, reply, given_up(attached, &self.locals));
+        self.land(key);
     }
 
     /// The subscription begins: what is lost is told, the rest is pulled or flows.
