@@ -15,6 +15,10 @@ use crate::transport::pump::WorkerEnd;
 /// How long unacknowledged bytes may stay so before the kernel gives the peer up. On SSE nothing else notices a dead peer.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// `MSG_NOSIGNAL`: in a process that does not ignore SIGPIPE, which a host application is free to be, a write to a peer that is gone
+/// must be an error and not the end. The standard library's own writes say the same. Elsewhere it is a property of the socket.
+const NO_SIGNAL: std::ffi::c_int = if cfg!(any(target_os = "linux", target_os = "android")) { 0x4000 } else { 0 };
+
 /// The bytes' way in and out. Never blocks.
 #[derive(Debug)]
 pub(super) enum Transport {
@@ -49,7 +53,7 @@ impl Transport {
     pub(super) fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match (self, slices) {
             (Self::Socket(socket), [only]) => socket.write(only),
-            (Self::Socket(socket), _) => SockRef::from(&*socket).send_vectored(slices),
+            (Self::Socket(socket), _) => SockRef::from(&*socket).send_vectored_with_flags(slices, NO_SIGNAL),
             (Self::Pumped(end), _) => end.write_vectored(slices),
         }
     }
