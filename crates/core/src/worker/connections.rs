@@ -88,10 +88,11 @@ impl Worker {
         let session = self.sessions.at_mut(key.slot);
         session.phase = Phase::Closing(last);
         session.deadline = self.now.time.after(limits::CLOSE_DEADLINE);
+        let stays_away = close.is_final() && session.profile.client.provider == Provider::Sse;
         self.arm_session(key);
         // While it was connecting nothing could be written.
         self.queue_write(key.slot);
-        self.peers.outputs.push_back(Output::Close { connection: key, close });
+        self.peers.outputs.push_back(Output::Close { connection: key, close, stays_away });
     }
 
     /// What channels have said to a session that was never told that it is connected.

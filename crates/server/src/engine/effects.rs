@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mio::Token;
 use realtime_connector_core::id::{ConnectionId, ConnectionKey};
 use realtime_connector_core::publish::Origin;
-use realtime_connector_core::rejection::{Close, Lost, Rejection, RejectionKind};
+use realtime_connector_core::rejection::{Lost, Rejection, RejectionKind};
 use realtime_connector_core::worker::{Input, Opened, Output};
 use realtime_connector_store::{Completion, Log};
 use realtime_connector_wire::json;
@@ -44,9 +44,9 @@ impl WorkerLoop {
             Output::Append { home, ticket, record } => self.log.append(home, ticket, record),
             Output::ForgetLog { channel } => self.log.forget(&channel),
             Output::Ask { connection, token } => self.ask(connection, token),
-            Output::Close { connection, close } => {
+            Output::Close { connection, close, stays_away } => {
                 let code = json::close_code(close).number();
-                if matches!(close, Close::Stopped | Close::Normal) {
+                if stays_away {
                     self.node.stopped.note(ConnectionId { key: connection, ..self.id });
                 }
                 if let Some(open) = self.table.get_mut(connection) {

@@ -11,7 +11,7 @@ use crate::frame::Frame;
 use crate::id::{ChannelKey, ConnectionKey, WorkerId};
 use crate::permissions::{Grants, Identity};
 use crate::position::GapReason;
-use crate::rejection::{Lost, Rejection, RejectionKind};
+use crate::rejection::{Close, Lost, Rejection, RejectionKind};
 use crate::worker::peers::Peer;
 use crate::worker::{Input, Output};
 
@@ -202,8 +202,10 @@ impl Node {
                     .ok_or_else(|| Box::new(Rejection::new(RejectionKind::Unauthenticated, "is no token")));
                 self.front[worker].push_back(Input::Identified { connection, identity });
             }
-            Output::Close { connection, close } => {
+            Output::Close { connection, close, stays_away } => {
                 let client = self.client_at(worker, connection).expect("core closes connections that exist");
+                let ends = matches!(close, Close::Normal | Close::Stopped);
+                assert_eq!(stays_away, ends && self.clients[client].is_sse(), "only event streams come back by themselves");
                 self.clients[client].stage = Stage::Closing(close);
                 self.workers[worker].requeue(connection);
             }
