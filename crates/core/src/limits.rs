@@ -83,6 +83,10 @@ pub const STRIKE_WINDOW: Duration = Duration::from_secs(10);
 /// How long a channel without listeners and history is remembered: the resume window.
 pub const CHANNEL_LINGER: Duration = Duration::from_secs(120);
 
+/// Channels at home at one worker. One without history takes about half a KiB, so that names made up at random cost no more than
+/// [`HISTORY_TOTAL_BYTES`]; what lies beyond is refused until [`CHANNEL_LINGER`] has cleared some.
+pub const CHANNELS_PER_WORKER: usize = 512 * 1024;
+
 /// Requests a worker may have open at one peer. Each reserves the place of its answer.
 pub const CREDITS: u32 = 1_280;
 /// Upper bound of the option `channels_per_connection`.

@@ -144,7 +144,11 @@ impl Worker {
 
     /// Runs a request at its channel's home, or parks it until the log has said where the channel stands.
     pub(crate) fn at_home(&mut self, channel: &ChannelKey, request: Parked) {
-        let key = self.home_index.get(channel).copied().unwrap_or_else(|| self.open_home(channel));
+        let key = match self.home_index.get(channel) {
+            Some(key) => *key,
+            None if self.may_open(channel, &request) => self.open_home(channel),
+            None => return self.refuse(request),
+        };
         if let Some(HomeState::Opening { parked, .. }) = self.homes.get_mut(key) {
             parked.push(request);
             return;

@@ -16,6 +16,7 @@ mod catch_up;
 mod channel;
 mod commands;
 mod connections;
+mod crowding;
 mod frames;
 mod input;
 mod output;
@@ -194,6 +195,10 @@ impl Worker {
             Peer::Attached(attached) => {
                 self.peers.return_credit(from);
                 self.handle_attached(*attached);
+            }
+            Peer::Refused { asker, local } => {
+                self.peers.return_credit(from);
+                self.handle_refused(asker, local);
             }
             Peer::Pull(pull) => self.handle_pull(pull),
             Peer::Pulled(pulled) => {

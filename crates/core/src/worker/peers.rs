@@ -27,6 +27,8 @@ pub struct PeerMessage(pub(crate) Peer);
 pub(crate) enum Peer {
     Attach(Box<Attach>),
     Attached(Box<Attached>),
+    /// The answer to an attach request for a channel that the home does not open.
+    Refused { asker: AttachFor, local: SlotKey },
     Pull(Pull),
     Pulled(Box<Pulled>),
     Publish(Box<Draft>),
@@ -44,6 +46,7 @@ impl PeerMessage {
             Peer::Deliver { record, .. } => record.cost(),
             Peer::Attach(_)
             | Peer::Attached(_)
+            | Peer::Refused { .. }
             | Peer::Pull(_)
             | Peer::Pulled(_)
             | Peer::Publish(_)
@@ -60,6 +63,7 @@ impl PeerMessage {
             Peer::Deliver { .. } | Peer::Behind { .. } | Peer::Interest { .. } => true,
             Peer::Attach(_)
             | Peer::Attached(_)
+            | Peer::Refused { .. }
             | Peer::Pull(_)
             | Peer::Pulled(_)
             | Peer::Publish(_)

@@ -149,7 +149,7 @@ impl Worker {
     }
 
     /// Answers a publish, wherever it came from.
-    fn settle(&mut self, origin: Origin, result: PublishResult) {
+    pub(crate) fn settle(&mut self, origin: Origin, result: PublishResult) {
         match origin {
             Origin::Session { worker, connection, reply } => {
                 let published = PublishedFor { connection, reply, result };

@@ -278,7 +278,7 @@ impl Worker {
         }
     }
 
-    fn is_pending(&self, key: ConnectionKey, local: SlotKey, nonce: u32) -> bool {
+    pub(crate) fn is_pending(&self, key: ConnectionKey, local: SlotKey, nonce: u32) -> bool {
         let link = Link::Pending { nonce };
         self.sessions
             .get(key)
@@ -358,7 +358,7 @@ impl Worker {
         self.queue_write(key.slot);
     }
 
-    fn note_outcome(&mut self, key: ConnectionKey, index: Index, outcome: Option<Result<Subscribed, Rejection>>) {
+    pub(crate) fn note_outcome(&mut self, key: ConnectionKey, index: Index, outcome: Option<Result<Subscribed, Rejection>>) {
         if let (Some(index), Some(session)) = (index, self.sessions.get_mut(key))
             && let Phase::Connecting(connecting) = &mut session.phase
         {
@@ -367,7 +367,7 @@ impl Worker {
     }
 
     /// One answer less is outstanding; the last one opens the session.
-    fn note_answer(&mut self, key: ConnectionKey) {
+    pub(crate) fn note_answer(&mut self, key: ConnectionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Phase::Connecting(connecting) = &mut session.phase else { return };
         connecting.pending -= 1;

@@ -11,9 +11,10 @@ use crate::frame::Frame;
 use crate::id::{ChannelKey, ConnectionKey, WorkerId};
 use crate::permissions::{Grants, Identity};
 use crate::position::GapReason;
+use crate::publish::Draft;
 use crate::rejection::{Close, Lost, Rejection, RejectionKind};
 use crate::worker::peers::Peer;
-use crate::worker::{Input, Output};
+use crate::worker::{Call, Input, Output, PeerMessage};
 
 /// Rounds after which a node that still moves is broken.
 const ROUNDS_MAX: u64 = 100_000;
@@ -140,6 +141,12 @@ impl Node {
             && let Some(client) = self.client_at(worker, connection)
         {
             return self.finish(client, input);
+        }
+        if let Some(draft) = draft(&input)
+            && draft.ephemeral
+            && self.workers[worker].refuses(&draft.channel)
+        {
+            self.signals -= 1;
         }
         self.workers[worker].handle(self.now, input);
         self.carry_out(worker);
@@ -375,10 +382,21 @@ impl Node {
     }
 }
 
+/// The message that comes to its home with this input.
+fn draft(input: &Input) -> Option<&Draft> {
+    if let Input::Peer { message: PeerMessage(Peer::Publish(draft)), .. } | Input::Call { call: Call::Publish(draft), .. } =
+        input
+    {
+        return Some(draft);
+    }
+    None
+}
+
 fn is_request(message: &Peer) -> bool {
     match message {
         Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) => true,
         Peer::Attached(_)
+        | Peer::Refused { .. }
         | Peer::Pulled(_)
         | Peer::Published(_)
         | Peer::Deliver { .. }
@@ -389,7 +407,7 @@ fn is_request(message: &Peer) -> bool {
 
 fn is_answer(message: &Peer) -> bool {
     match message {
-        Peer::Attached(_) | Peer::Pulled(_) | Peer::Published(_) => true,
+        Peer::Attached(_) | Peer::Refused { .. } | Peer::Pulled(_) | Peer::Published(_) => true,
         Peer::Attach(_)
         | Peer::Pull(_)
         | Peer::Publish(_)

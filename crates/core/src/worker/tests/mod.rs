@@ -2,6 +2,7 @@
 
 mod catching_up;
 mod connecting;
+mod crowding;
 mod cursor;
 mod everyone;
 mod heartbeat;
