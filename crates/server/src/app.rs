@@ -30,7 +30,7 @@ pub(crate) struct App {
     pub(crate) cors: Cors,
     pub(crate) user_agents: UserAgents,
     pub(crate) event_bus: EventBus,
-    /// Connections are welcome.
+    /// Connections are welcome, as far as it is for the application to say.
     pub(crate) ready: AtomicBool,
     /// Connections, from their handshake to the end of their stream.
     connections: Arc<AtomicUsize>,
@@ -86,7 +86,7 @@ impl App {
     /// # Errors
     /// `overloaded` beyond `limits.connections`, and while the server goes down.
     pub(crate) fn take_place(&self) -> Result<Place, Rejection> {
-        if !self.ready.load(Ordering::Relaxed) {
+        if !self.is_ready() {
             let rejection = Rejection::new(RejectionKind::Overloaded, "the server is going down");
             return Err(rejection.retry_after_ms(1_000 + self.jitter() % 4_000));
         }
@@ -95,6 +95,11 @@ impl App {
             let rejection = Rejection::new(RejectionKind::Overloaded, message).limit(self.capacity as u64);
             rejection.retry_after_ms(5_000 + self.jitter() % 10_000)
         })
+    }
+
+    /// Whether connections are welcome.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed) && !self.node.has_failed()
     }
 
     /// A number that spreads clients out: a Weyl sequence over the golden ratio never bunches.
@@ -139,12 +144,6 @@ impl App {
             }
         }
         Ok(all)
-    }
-
-    /// Connections on all workers; those of workers that have stopped are gone.
-    pub(crate) async fn count_connections(&self) -> u64 {
-        let figures = self.figures().await.unwrap_or_default();
-        figures.iter().map(|figures| figures.connections).sum()
     }
 }
 

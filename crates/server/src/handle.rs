@@ -113,7 +113,18 @@ impl Live {
 
 impl RealtimeConnector {
     pub(crate) fn live(live: Live, event_bus: EventBus) -> Self {
-        Self::new(State::Live(Box::new(live)), event_bus)
+        let mut failure = live.app.node.watch_failure();
+        let connector = Self::new(State::Live(Box::new(live)), event_bus);
+        let inner = Arc::downgrade(&connector.inner);
+        connector.inner.runtime.spawn(async move {
+            // The node ends with its last handle, which is no failure.
+            if failure.wait_for(|failed| *failed).await.is_ok()
+                && let Some(inner) = inner.upgrade()
+            {
+                inner.stop.send_replace(true);
+            }
+        });
+        connector
     }
 
     pub(crate) fn inert(config: Config, event_bus: EventBus) -> Self {
@@ -255,7 +266,7 @@ impl RealtimeConnector {
         tokio::time::sleep(app.config.not_ready()).await;
         self.inner.stop.send_replace(true);
         app.node.drain();
-        while tokio::time::Instant::now() < deadline && app.count_connections().await > 0 {
+        while tokio::time::Instant::now() < deadline && app.node.talking() > 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         app.node.stop();
@@ -292,7 +303,7 @@ impl Serving {
         self.local_addr
     }
 
-    /// Waits until it has been told to stop.
+    /// Waits until it has been told to stop, or the server has ended by itself because one of its workers did.
     pub async fn wait(self) {
         drop(self.task.await);
     }

@@ -237,6 +237,12 @@ impl Worker {
         self.peers.can_ask()
     }
 
+    /// Whether something waits for room in the queue to a peer, so that it must not sleep over an `Input::Room` it could be told.
+    #[must_use]
+    pub fn wants_room(&self) -> bool {
+        self.peers.holds_notices() || !self.dirty.is_empty()
+    }
+
     /// Ends a turn: tells peers what is only worth telling once per turn.
     pub fn finish_turn(&mut self, now: Now) {
         self.now = now;

@@ -28,14 +28,27 @@ pub(crate) enum Peer {
     Attach(Box<Attach>),
     Attached(Box<Attached>),
     /// The answer to an attach request for a channel that the home does not open.
-    Refused { asker: AttachFor, local: SlotKey },
+    Refused {
+        asker: AttachFor,
+        local: SlotKey,
+    },
     Pull(Pull),
     Pulled(Box<Pulled>),
     Publish(Box<Draft>),
     Published(Box<PublishedFor>),
-    Deliver { local: SlotKey, record: Arc<Record> },
-    Behind { locals: Vec<SlotKey> },
-    Interest { home: Option<SlotKey>, channel: Option<Box<ChannelKey>>, local: SlotKey, count: u32 },
+    Deliver {
+        local: SlotKey,
+        record: Arc<Record>,
+    },
+    Behind {
+        locals: Vec<SlotKey>,
+    },
+    Interest {
+        home: Option<SlotKey>,
+        channel: Option<Box<ChannelKey>>,
+        local: SlotKey,
+        count: u32,
+    },
 }
 
 impl PeerMessage {
@@ -214,6 +227,11 @@ impl Peers {
         let link = self.link(from);
         link.room_entries += entries;
         link.room_bytes += bytes;
+    }
+
+    /// Whether a notice waits for room in some queue.
+    pub(crate) fn holds_notices(&self) -> bool {
+        self.links.iter().any(|link| !link.behind.is_empty())
     }
 
     fn take_room(&mut self, to: WorkerId, bytes: u32) -> bool {

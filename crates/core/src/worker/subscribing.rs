@@ -358,7 +358,12 @@ impl Worker {
         self.queue_write(key.slot);
     }
 
-    pub(crate) fn note_outcome(&mut self, key: ConnectionKey, index: Index, outcome: Option<Result<Subscribed, Rejection>>) {
+    pub(crate) fn note_outcome(
+        &mut self,
+        key: ConnectionKey,
+        index: Index,
+        outcome: Option<Result<Subscribed, Rejection>>,
+    ) {
         if let (Some(index), Some(session)) = (index, self.sessions.get_mut(key))
             && let Phase::Connecting(connecting) = &mut session.phase
         {

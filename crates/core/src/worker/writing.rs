@@ -25,7 +25,7 @@ impl Worker {
     /// Puts a connection on the write list again: it has more to say than one turn takes, or the transport itself has.
     pub fn requeue(&mut self, key: ConnectionKey) {
         if self.sessions.get(key).is_some() {
-            self.queue_write(key.slot);
+            self.wake_reader(key.slot);
         }
     }
 

@@ -58,6 +58,15 @@ impl Transport {
         }
     }
 
+    /// Whether a read that did not fill its buffer is followed by a note when there is more.
+    pub(super) const fn announces_more(&self) -> bool {
+        match self {
+            Self::Socket(_) => true,
+            // Only a read that finds nothing asks for one.
+            Self::Pumped(_) => false,
+        }
+    }
+
     /// Tells the peer that nothing more comes. Errors mean it is gone already.
     pub(super) fn shutdown_write(&mut self) {
         match self {
@@ -87,8 +96,14 @@ pub(super) struct Connection {
     pub(super) transport: Transport,
     /// The last write found no room; the next edge says when to go on.
     pub(super) blocked: bool,
-    /// Commands wait in `stash` for credits or for the outbox to drain; the socket is not read meanwhile.
+    /// Commands wait in `stash` for credits, for the outbox to drain or for the next turn; the socket is not read meanwhile.
     pub(super) paused: bool,
+    /// Everything that is said to it has left.
+    pub(super) is_told: bool,
+    /// Is on the worker's list of connections to read.
+    pub(super) queued_read: bool,
+    /// The peer's end was announced, which no further edge will do: read on until it is found.
+    pub(super) hung_up: bool,
     /// Bytes that were begun or are owed before anything else: the rest of a frame, a pong, an HTTP head.
     pub(super) rest: Option<Box<Rest>>,
     /// Bytes read but not yet decoded.
@@ -110,12 +125,23 @@ pub(super) struct Opening {
 /// Bytes that wait: to be decoded, or to be written as pongs. Behind one pointer, because hardly any connection has some.
 #[derive(Debug, Default)]
 pub(super) struct Stash {
-    pub(super) bytes: Vec<u8>,
+    bytes: Vec<u8>,
+    /// So many at the front are dealt with.
+    taken: usize,
 }
 
 impl Stash {
     pub(super) fn new(bytes: &[u8]) -> Box<Self> {
-        Box::new(Self { bytes: bytes.to_vec() })
+        Box::new(Self { bytes: bytes.to_vec(), taken: 0 })
+    }
+
+    pub(super) fn left(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.taken..]
+    }
+
+    /// Keeps the last `left` bytes, where they are.
+    pub(super) fn keep(&mut self, left: usize) {
+        self.taken = self.bytes.len() - left;
     }
 }
 
@@ -160,6 +186,9 @@ impl Connection {
             transport,
             blocked: false,
             paused: false,
+            is_told: false,
+            queued_read: false,
+            hung_up: false,
             rest: (!head.is_empty()).then(|| Box::new(Rest { bytes: head })),
             stash,
             pongs: Pongs::default(),

@@ -55,7 +55,7 @@ impl WorkerLoop {
                 self.core.requeue(connection);
             }
             Output::Abort { connection } => {
-                self.table.remove(connection);
+                self.forget(connection);
                 self.core.handle(self.clock.now(), Input::Closed { connection, lost: Lost::Dropped });
             }
             Output::Replied { ticket, event } => self.answer(ticket, Reply::Event(event)),
@@ -105,8 +105,6 @@ impl WorkerLoop {
             FrontMessage::Identified { connection, identity } => {
                 self.handle(Input::Identified { connection, identity })
             }
-            FrontMessage::Drain => self.handle(Input::Drain),
-            FrontMessage::Stop => self.stopping = true,
         }
     }
 
@@ -125,6 +123,7 @@ impl WorkerLoop {
             Ok(transport) => transport,
             Err(error) => {
                 tracing::debug!(%error, "failed to take over a connection");
+                self.node.talking.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
                 return self.table.release(key);
             }
         };
@@ -151,7 +150,7 @@ impl WorkerLoop {
     pub(super) fn lose(&mut self, key: ConnectionKey, lost: Lost) {
         let Some(connection) = self.table.get_mut(key) else { return };
         let lingering = connection.stage == Stage::Lingering;
-        self.table.remove(key);
+        self.forget(key);
         if !lingering {
             self.handle(Input::Closed { connection: key, lost });
         }
@@ -173,6 +172,11 @@ impl WorkerLoop {
         let Some(connection) = self.table.get_mut(key) else { return };
         connection.stage = Stage::Lingering;
         connection.stash = None;
+        if std::mem::take(&mut connection.paused) {
+            // Its end may be behind bytes that no edge will announce again.
+            self.queue_read(key);
+        }
+        let Some(connection) = self.table.get_mut(key) else { return };
         drop(connection.pongs.take());
         if !last.is_empty() {
             connection.owe(last);

@@ -212,7 +212,11 @@ impl Node {
             Output::Close { connection, close, stays_away } => {
                 let client = self.client_at(worker, connection).expect("core closes connections that exist");
                 let ends = matches!(close, Close::Normal | Close::Stopped);
-                assert_eq!(stays_away, ends && self.clients[client].is_sse(), "only event streams come back by themselves");
+                assert_eq!(
+                    stays_away,
+                    ends && self.clients[client].is_sse(),
+                    "only event streams come back by themselves"
+                );
                 self.clients[client].stage = Stage::Closing(close);
                 self.workers[worker].requeue(connection);
             }
@@ -296,7 +300,7 @@ impl Node {
             if let Stage::Closing(_) = it.stage {
                 self.finish(client, Input::Closed { connection: key, lost: Lost::Closed });
             }
-        } else if !it.blocked {
+        } else if !it.blocked && machine.outbox(key).next().is_some() {
             machine.requeue(key);
         }
     }
@@ -384,8 +388,8 @@ impl Node {
 
 /// The message that comes to its home with this input.
 fn draft(input: &Input) -> Option<&Draft> {
-    if let Input::Peer { message: PeerMessage(Peer::Publish(draft)), .. } | Input::Call { call: Call::Publish(draft), .. } =
-        input
+    if let Input::Peer { message: PeerMessage(Peer::Publish(draft)), .. }
+    | Input::Call { call: Call::Publish(draft), .. } = input
     {
         return Some(draft);
     }
