@@ -19,6 +19,10 @@ use crate::event_bus::EventBus;
 use crate::http::cors::Cors;
 use crate::transport::request::UserAgents;
 
+/// Sockets with HTTP beyond the capacity for connections, all of which may shake hands at once: health checks, and what callers of
+/// the API keep open.
+const SOCKETS_SPARE: usize = 1_024;
+
 /// The state behind every handler.
 pub(crate) struct App {
     pub(crate) node: Arc<Node>,
@@ -36,6 +40,8 @@ pub(crate) struct App {
     connections: Arc<AtomicUsize>,
     /// How many of them there may be.
     pub(crate) capacity: usize,
+    /// Sockets of our own listener that belong to HTTP: requests, handshakes, and HTTP/2 with or without streams.
+    sockets: Arc<AtomicUsize>,
     /// Serves the page of dev mode, and something to show on it.
     pub(crate) playground: bool,
     /// How the earthquakes of the playground are steered.
@@ -74,6 +80,7 @@ impl App {
             ready: AtomicBool::new(false),
             connections: Arc::default(),
             capacity,
+            sockets: Arc::default(),
             playground: false,
             earthquakes: earthquakes::Control::default(),
             clock: Clock::new(std::time::Instant::now()),
@@ -95,6 +102,11 @@ impl App {
             let rejection = Rejection::new(RejectionKind::Overloaded, message).limit(self.capacity as u64);
             rejection.retry_after_ms(5_000 + self.jitter() % 10_000)
         })
+    }
+
+    /// The place of one more socket with HTTP; `None` when there are too many, which only idle ones can be.
+    pub(crate) fn take_socket(&self) -> Option<Place> {
+        Place::take(&self.sockets, self.capacity.saturating_add(SOCKETS_SPARE))
     }
 
     /// Whether connections are welcome.
