@@ -308,3 +308,34 @@ impl Serving {
         drop(self.task.await);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use serde_json::json;
+    use tower_service::Service;
+
+    use super::*;
+
+    async fn health(router: &mut Router) -> u16 {
+        let request = Request::get("/health/ready").header("host", "localhost").body(Body::empty());
+        router.call(request.expect("a request")).await.expect("routers do not fail").status().as_u16()
+    }
+
+    /// A node without one of its workers went on: ready, with callers that waited for ever.
+    #[tokio::test]
+    async fn a_node_that_has_failed_serves_no_more_and_says_so() {
+        let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let config = Config { listen, workers: 2, ..Config::default() };
+        let connector = Builder::new(config).dev().playground(false).build().expect("the configuration is sound");
+        let mut router = connector.router().expect("it is guarded");
+        let serving = connector.serve().await.expect("a port");
+        assert_eq!(health(&mut router).await, 200);
+        connector.node().expect("it is enabled").fail(1);
+        assert_eq!(health(&mut router).await, 503);
+        serving.wait().await;
+        connector.shutdown().await;
+        assert!(connector.broadcast(Message::new("t", json!(1)), Target::channel("c")).await.is_err());
+    }
+}

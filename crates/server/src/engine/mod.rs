@@ -198,9 +198,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.node.doors[self.index].close();
         if !self.is_told {
-            tracing::error!(index = self.index, "a worker has ended by itself; the node stops");
-            self.node.failed.send_replace(true);
-            self.node.stop();
+            self.node.fail(self.index);
         }
     }
 }
@@ -347,6 +345,13 @@ impl Node {
     /// Stops the workers.
     pub(crate) fn stop(&self) {
         self.doors.iter().for_each(|door| door.stop());
+    }
+
+    /// A worker has ended by itself: nobody would answer for its connections and channels.
+    pub(crate) fn fail(&self, index: usize) {
+        tracing::error!(index, "a worker has ended by itself; the node stops");
+        self.failed.send_replace(true);
+        self.stop();
     }
 
     /// Whether a worker has ended by itself. The node serves nobody any more.
