@@ -10,7 +10,6 @@ mod client;
 #[path = "support/player.rs"]
 mod player;
 #[path = "support/server.rs"]
-#[expect(dead_code, reason = "this test uses a part of it")]
 mod server;
 #[path = "support/transcript.rs"]
 mod transcript;
