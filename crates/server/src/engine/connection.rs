@@ -83,8 +83,17 @@ pub(super) enum Stage {
     Open,
     /// Core wants it closed once its outbox is written; then this close code follows (WebSocket).
     Closing(u16),
-    /// Core has let go; what is in `rest` leaves, then the peer's end is awaited for a moment.
+    /// Core has let go; what is in `rest` leaves.
     Lingering,
+    /// Everything that is said to it has left, and the peer's end is awaited for a moment.
+    Told,
+}
+
+impl Stage {
+    /// Whether core knows no such connection any more.
+    pub(super) const fn has_ended(self) -> bool {
+        matches!(self, Self::Lingering | Self::Told)
+    }
 }
 
 /// One connection. Idle it is this struct and nothing else.
@@ -98,12 +107,8 @@ pub(super) struct Connection {
     pub(super) blocked: bool,
     /// Commands wait in `stash` for credits, for the outbox to drain or for the next turn; the socket is not read meanwhile.
     pub(super) paused: bool,
-    /// Everything that is said to it has left.
-    pub(super) is_told: bool,
     /// Is on the worker's list of connections to read.
     pub(super) queued_read: bool,
-    /// The peer's end was announced, which no further edge will do: read on until it is found.
-    pub(super) hung_up: bool,
     /// Bytes that were begun or are owed before anything else: the rest of a frame, a pong, an HTTP head.
     pub(super) rest: Option<Box<Rest>>,
     /// Bytes read but not yet decoded.
@@ -186,9 +191,7 @@ impl Connection {
             transport,
             blocked: false,
             paused: false,
-            is_told: false,
             queued_read: false,
-            hung_up: false,
             rest: (!head.is_empty()).then(|| Box::new(Rest { bytes: head })),
             stash,
             pongs: Pongs::default(),

@@ -13,6 +13,7 @@ use realtime_connector_wire::websocket;
 
 use super::connection::{Connection, Opening, Stage, Transport};
 use super::front::{Adoption, FrontMessage, Reply, Stream, Waiting};
+use super::reading::Until;
 use super::worker::WorkerLoop;
 use super::{AskRequest, lifecycle};
 
@@ -130,7 +131,7 @@ impl WorkerLoop {
         let Adoption { dialect, head, prelude, place, .. } = adoption;
         self.table.insert(key, Connection::new(transport, Opening { dialect, head, prelude, place }));
         if self.node.echo.is_some() && !dialect.is_sse() {
-            return self.read(key);
+            return self.read(key, Until::Short);
         }
         let opened = Opened {
             connection: key,
@@ -143,15 +144,15 @@ impl WorkerLoop {
         self.handle(Input::Opened(Box::new(opened)));
         // An SSE head is owed before core has anything to say.
         self.flush(key);
-        self.read(key);
+        self.read(key, Until::Short);
     }
 
     /// The stream is gone, or ended by the peer without a close.
     pub(super) fn lose(&mut self, key: ConnectionKey, lost: Lost) {
         let Some(connection) = self.table.get_mut(key) else { return };
-        let lingering = connection.stage == Stage::Lingering;
+        let ended = connection.stage.has_ended();
         self.forget(key);
-        if !lingering {
+        if !ended {
             self.handle(Input::Closed { connection: key, lost });
         }
     }

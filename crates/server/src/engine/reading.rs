@@ -41,6 +41,15 @@ pub(super) enum Decoded {
     Ended,
 }
 
+/// How far to read a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// To a read that does not fill the buffer: an edge has just said that there is something, and the next one will.
+    Short,
+    /// To a read that finds nothing: edges may have come and gone, and the peer's end with them.
+    Empty,
+}
+
 impl WorkerLoop {
     /// Puts a connection on the list of those to read, once.
     pub(super) fn queue_read(&mut self, key: ConnectionKey) {
@@ -52,19 +61,19 @@ impl WorkerLoop {
     }
 
     /// Reads a connection until it is empty, has had its share, or has to wait.
-    pub(super) fn read(&mut self, key: ConnectionKey) {
+    pub(super) fn read(&mut self, key: ConnectionKey, until: Until) {
         if !self.resume(key) {
             return;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
-        if self.read_into(&mut scratch, key) {
+        if self.read_into(&mut scratch, key, until) {
             self.queue_read(key);
         }
         self.scratch = scratch;
     }
 
     /// Returns whether there may be more that nothing will announce.
-    fn read_into(&mut self, scratch: &mut [u8], key: ConnectionKey) -> bool {
+    fn read_into(&mut self, scratch: &mut [u8], key: ConnectionKey, until: Until) -> bool {
         for _ in 0..READS_PER_TURN {
             let Some(connection) = self.table.get_mut(key) else { return false };
             match connection.transport.read(scratch) {
@@ -73,7 +82,7 @@ impl WorkerLoop {
                     return false;
                 }
                 Ok(count) => {
-                    let announced = connection.transport.announces_more() && !connection.hung_up;
+                    let announced = connection.transport.announces_more() && until == Until::Short;
                     if connection.stage == Stage::Open {
                         self.core.handle(self.clock.now(), Input::Received { connection: key });
                     }
@@ -154,7 +163,7 @@ impl WorkerLoop {
             // A client has nothing to say on this stream; whatever it pipelined is dropped.
             return Decoded::All;
         }
-        if connection.stage == Stage::Lingering {
+        if connection.stage.has_ended() {
             return self.discard(key, bytes);
         }
         if let Some(limits) = self.node.echo {

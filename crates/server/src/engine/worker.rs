@@ -22,6 +22,7 @@ use super::connection::Stage;
 use super::delivery::{Delivery, Flushed};
 use super::front::{FrontDoor, FrontMessage, Waiting};
 use super::queue::{Doorbell, PeerQueue};
+use super::reading::Until;
 use super::table::Table;
 use super::{Node, WAKE};
 
@@ -225,13 +226,10 @@ impl WorkerLoop {
         if event.is_writable() {
             self.unblock(key, late);
         }
-        if event.is_read_closed()
-            && let Some(connection) = self.table.get_mut(key)
-        {
-            connection.hung_up = true;
-        }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.read_or_queue(key, late);
+            // No further edge announces an end that has come with the bytes before it.
+            let until = if event.is_read_closed() { Until::Empty } else { Until::Short };
+            self.read_or_queue(key, late, until);
         }
     }
 
@@ -244,7 +242,7 @@ impl WorkerLoop {
             late = late || (index % READS_PER_LOOK == 0 && started.elapsed() >= READ_BUDGET);
             let Some(key) = self.table.key_at(slot) else { continue };
             self.unblock(key, late);
-            self.read_or_queue(key, late);
+            self.read_or_queue(key, late, Until::Empty);
         }
         self.moved = moved;
     }
@@ -256,15 +254,15 @@ impl WorkerLoop {
             return;
         }
         // Core writes its sessions by their list; it knows no connection that has ended.
-        if late && connection.stage != Stage::Lingering && self.node.echo.is_none() {
+        if late && !connection.stage.has_ended() && self.node.echo.is_none() {
             self.core.requeue(key);
         } else {
             self.flush(key);
         }
     }
 
-    fn read_or_queue(&mut self, key: ConnectionKey, late: bool) {
-        if late { self.queue_read(key) } else { self.read(key) }
+    fn read_or_queue(&mut self, key: ConnectionKey, late: bool, until: Until) {
+        if late { self.queue_read(key) } else { self.read(key, until) }
     }
 
     /// Goes on with connections that were left with bytes in them.
@@ -277,7 +275,7 @@ impl WorkerLoop {
             if let Some(connection) = self.table.get_mut(key) {
                 connection.queued_read = false;
             }
-            self.read(key);
+            self.read(key, Until::Empty);
             if index % READS_PER_LOOK == 0 && started.elapsed() >= READ_BUDGET {
                 return;
             }
@@ -412,6 +410,7 @@ impl WorkerLoop {
                 connection.transport.shutdown_write();
                 self.note_told(key);
             }
+            Stage::Told => {}
         }
     }
 
@@ -424,7 +423,7 @@ impl WorkerLoop {
     /// Nothing more will be said to a connection.
     fn note_told(&mut self, key: ConnectionKey) {
         if let Some(connection) = self.table.get_mut(key)
-            && !std::mem::replace(&mut connection.is_told, true)
+            && std::mem::replace(&mut connection.stage, Stage::Told) != Stage::Told
         {
             self.node.talking.fetch_sub(1, Ordering::Relaxed);
         }
