@@ -102,6 +102,9 @@ pub const WALK_STEPS: usize = 1_024;
 pub const SCAN_MAX: usize = 10_000;
 /// Items in one page of a list.
 pub const LIST_MAX: usize = 1_000;
+/// Sessions looked at in one turn whose next page finds no credit. They go to the end of the line, so that those of other peers come up
+/// without a crowd being rotated whole in every turn.
+pub const PULLS_REFUSED: usize = 256;
 /// Encoded records a worker keeps for subscribers that catch up.
 pub const FRAME_CACHE: usize = 1_024;
 
