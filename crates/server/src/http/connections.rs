@@ -100,7 +100,8 @@ impl Connection {
             user_agent: client.user_agent.map(|agent| agent.as_ref().to_owned()),
             channels: channels.iter().map(|channel| channel.as_str().to_owned()).collect(),
             connected_at: info.connected_at.0,
-            last_seen_at: now_ms.saturating_sub(info.idle_ms),
+            // Two clocks are rounded here; nobody was seen before it came.
+            last_seen_at: now_ms.saturating_sub(info.idle_ms).max(info.connected_at.0),
             rtt_ms: (info.round_trip_ms > 0).then_some(info.round_trip_ms),
             queued_bytes: info.queued_bytes,
             messages_in: info.messages_in,
