@@ -59,6 +59,8 @@ pub struct Bounds {
     pub delivery_bytes: u64,
     /// Records in one page of a catch-up; at least 1.
     pub page_records: usize,
+    /// Channels at home at one worker, beyond which new ones are refused.
+    pub channels: usize,
     /// Listeners visited before a walk may pause for the first time; at least 1.
     pub walk_steps: usize,
 }
@@ -70,6 +72,7 @@ impl Default for Bounds {
             deliveries: limits::DELIVERIES,
             delivery_bytes: limits::DELIVERY_BYTES,
             page_records: limits::PAGE_RECORDS,
+            channels: limits::CHANNELS_PER_WORKER,
             walk_steps: limits::WALK_STEPS,
         }
     }

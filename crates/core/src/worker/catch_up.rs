@@ -4,6 +4,7 @@ use super::Worker;
 use super::peers::{Peer, Pull, Pulled};
 use crate::event::Event;
 use crate::frame::Frame;
+use crate::limits;
 use crate::position::{Gap, GapReason, Position};
 use crate::session::Link;
 
@@ -18,6 +19,7 @@ impl Worker {
 
     /// Asks for one page for each session that waits for one, as far as credits go.
     pub(crate) fn settle_pulls(&mut self) {
+        let mut refused = 0;
         for _ in 0..self.pulls.len() {
             let Some(key) = self.pulls.pop_front() else { return };
             let Some(session) = self.sessions.get_mut(key) else { continue };
@@ -33,6 +35,10 @@ impl Worker {
             let (Some(home), to) = (local.home, local.home_worker) else { continue };
             if !self.peers.can_pull(to) {
                 self.pulls.push_back(key);
+                refused += 1;
+                if refused == limits::PULLS_REFUSED {
+                    return;
+                }
                 continue;
             }
             if let Link::Behind { next, pulling, .. } = &mut subscription.link {

@@ -144,7 +144,11 @@ impl Worker {
 
     /// Runs a request at its channel's home, or parks it until the log has said where the channel stands.
     pub(crate) fn at_home(&mut self, channel: &ChannelKey, request: Parked) {
-        let key = self.home_index.get(channel).copied().unwrap_or_else(|| self.open_home(channel));
+        let key = match self.home_index.get(channel) {
+            Some(key) => *key,
+            None if self.may_open(channel, &request) => self.open_home(channel),
+            None => return self.refuse(request),
+        };
         if let Some(HomeState::Opening { parked, .. }) = self.homes.get_mut(key) {
             parked.push(request);
             return;
@@ -322,7 +326,8 @@ impl Worker {
         let ages = self.trim_home(key);
         let Some(home) = self.home_mut(key) else { return };
         // With history it is not forgotten, so that it need not be looked at before.
-        let Some(next) = ages.or_else(|| home.forgotten_at()) else { return };
+        let next = ages.or_else(|| home.forgotten_at());
+        let Some(next) = [next, home.desk.forgets_at()].into_iter().flatten().min() else { return };
         if !mem::replace(&mut home.armed, true) {
             self.wheel.arm(Timer::Channel(key), next.max(now), now);
         }
@@ -333,6 +338,7 @@ impl Worker {
         let keeps = self.trim_home(key).is_some();
         let Some(home) = self.home_mut(key) else { return };
         home.armed = false;
+        home.desk.forget(now);
         if keeps || home.forgotten_at().is_none_or(|at| at > now) {
             return self.arm_home(key);
         }

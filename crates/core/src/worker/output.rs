@@ -54,6 +54,8 @@ pub enum Output {
         connection: ConnectionKey,
         /// Why.
         close: Close,
+        /// Its browser would come back by itself and must be told not to: an event stream that was ended for good.
+        stays_away: bool,
     },
     /// End the connection now.
     Abort {

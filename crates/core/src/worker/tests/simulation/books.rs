@@ -53,7 +53,10 @@ impl Books {
 
     pub(super) fn note_sent(&mut self, client: usize, reference: u64, publish: &Publish, at: Time) {
         let sent = Sent { publish: publish.clone(), at, position: None, times: 0, refused: false };
-        self.sent.entry(publish.data.clone()).or_insert(sent).times += 1;
+        let sent = self.sent.entry(publish.data.clone()).or_insert(sent);
+        sent.times += 1;
+        // What was refused because its home was full may be taken now.
+        sent.refused = false;
         self.waiting.insert((client, reference), publish.data.clone());
         if publish.id.is_some() && !is_signal(publish) {
             self.latest.insert(client, publish.data.clone());

@@ -56,6 +56,8 @@ fn plan(rng: &mut Rng) -> Plan {
             deliveries: 1 + rng.below(8) as u32,
             delivery_bytes: if rng.percent(20) { 500 } else { 100_000 },
             page_records: 1 + rng.below(4),
+            // `$all`, users and five names spread over the workers: sometimes one of them is full.
+            channels: if rng.percent(20) { 2 } else { 100 },
             walk_steps: 1,
         },
         ..Options::default()
