@@ -36,6 +36,8 @@ pub const OUTBOX_RECORDS: u32 = 128;
 pub const OUTBOX_BYTES: u32 = 256 * 1024;
 /// Replies that may wait for one connection beyond its records before its socket is no longer read.
 pub const OUTBOX_REPLIES: u32 = 64;
+/// Commands of one connection that may be at their homes before its socket is no longer read: a full write of answers.
+pub const COMMANDS_IN_FLIGHT: u16 = 64;
 /// Empty outboxes kept for reuse by one worker (about 1 KiB each): as many as one turn under load touches.
 pub const OUTBOX_POOL: usize = 2_048;
 
@@ -116,6 +118,10 @@ pub const FORMER_CONNECTIONS: usize = 8;
 /// How long a channel without listeners and history is remembered.
 pub const CHANNEL_LINGER: Duration = RESUME_WINDOW;
 
+/// Channels at home at one worker. One without history takes about half a KiB, so that names made up at random cost no more than
+/// [`HISTORY_TOTAL_BYTES`]; what lies beyond is refused until [`CHANNEL_LINGER`] has cleared some.
+pub const CHANNELS_PER_WORKER: usize = 512 * 1024;
+
 /// Requests a worker may have open at one peer. Each reserves the place of its answer.
 pub const CREDITS: u32 = 1_280;
 /// Upper bound of the option `channels_per_connection`.
@@ -131,6 +137,9 @@ pub const WALK_STEPS: usize = 1_024;
 pub const SCAN_MAX: usize = 10_000;
 /// Items in one page of a list.
 pub const LIST_MAX: usize = 1_000;
+/// Sessions looked at in one turn whose next page finds no credit. They go to the end of the line, so that those of other peers come up
+/// without a crowd being rotated whole in every turn.
+pub const PULLS_REFUSED: usize = 256;
 /// Encoded records a worker keeps for subscribers that catch up.
 pub const FRAME_CACHE: usize = 1_024;
 

@@ -54,7 +54,7 @@ impl Default for Options {
 /// Bounds inside a node. Nobody has a reason to change them but a test, which makes them small to reach what lies behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Requests a worker may have open at one peer; more than `channels_per_connection` + 2.
+    /// Requests a worker may have open at one peer; more than `channels_per_connection` + 3.
     pub credits: u32,
     /// Records on their way to one peer.
     pub deliveries: u32,
@@ -62,6 +62,8 @@ pub struct Bounds {
     pub delivery_bytes: u64,
     /// Records in one page of a catch-up; at least 1.
     pub page_records: usize,
+    /// Channels at home at one worker, beyond which new ones are refused.
+    pub channels: usize,
     /// Listeners visited before a walk may pause for the first time; at least 1.
     pub walk_steps: usize,
 }
@@ -73,6 +75,7 @@ impl Default for Bounds {
             deliveries: limits::DELIVERIES,
             delivery_bytes: limits::DELIVERY_BYTES,
             page_records: limits::PAGE_RECORDS,
+            channels: limits::CHANNELS_PER_WORKER,
             walk_steps: limits::WALK_STEPS,
         }
     }

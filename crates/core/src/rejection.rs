@@ -146,6 +146,26 @@ pub enum Close {
     TokenExpired,
 }
 
+impl Close {
+    /// Whether the connection is ended for good, by its client or by the application.
+    pub(crate) const fn is_final(self) -> bool {
+        match self {
+            Self::Normal | Self::Stopped => true,
+            Self::Unauthenticated
+            | Self::ConnectDeadline
+            | Self::Blocked
+            | Self::TakenOver
+            | Self::ConnectionLimit
+            | Self::Protocol
+            | Self::Overloaded
+            | Self::Slow
+            | Self::Drain
+            | Self::Silent
+            | Self::TokenExpired => false,
+        }
+    }
+}
+
 /// What the engine saw of a connection's end when the peer or the network caused it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {

@@ -3,8 +3,6 @@
 //! - Each worker counts for itself; the figures are asked for when somebody looks, so counting costs nothing shared.
 //! - Labels are `worker` (at most 64) and `provider` (two). Nothing that a client chose ever becomes a label.
 
-use std::sync::atomic::Ordering;
-
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -55,7 +53,7 @@ pub(crate) fn text(app: &App, workers: Vec<Figures>) -> String {
     registry.register_collector(Box::new(Snapshot {
         workers,
         capacity: app.capacity as u64,
-        ready: app.ready.load(Ordering::Relaxed),
+        ready: app.is_ready(),
         lifecycle_dropped: app.node.lifecycle_dropped(),
     }));
     let mut text = String::new();

@@ -115,6 +115,17 @@ pub(crate) struct Asking {
     pub(crate) deadline: Time,
 }
 
+impl Phase {
+    /// Whether it is open who the session is or which one it continues, so that its next commands have to wait.
+    pub(crate) fn waits_for_a_name(&self) -> bool {
+        match self {
+            Self::Asking(_) => true,
+            Self::Connecting(connecting) => connecting.taking_over,
+            Self::Waiting | Self::Open | Self::Closing(_) => false,
+        }
+    }
+}
+
 /// What is rarely looked at, kept out of the hot lines.
 #[derive(Debug)]
 pub(crate) struct Profile {

@@ -82,9 +82,6 @@ impl Worker {
     /// The home has answered a session's question.
     pub(crate) fn handle_history_answer(&mut self, answer: HistoryAnswer) {
         let (key, reply) = (answer.connection, answer.reply);
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.in_flight -= 1;
-        }
         match answer.result {
             Ok(page) => {
                 let outcome = Outcome::History(Box::new(page));
@@ -92,6 +89,7 @@ impl Worker {
             }
             Err(rejection) => self.reject(key, reply, rejection),
         }
+        self.land(key);
     }
 
     /// A question has come to its channel's home.

@@ -28,6 +28,11 @@ pub struct PeerMessage(pub(crate) Peer);
 pub(crate) enum Peer {
     Attach(Box<Attach>),
     Attached(Box<Attached>),
+    /// The answer to an attach request for a channel that the home does not open.
+    Refused {
+        asker: AttachFor,
+        local: SlotKey,
+    },
     Pull(Pull),
     Pulled(Box<Pulled>),
     Publish(Box<Draft>),
@@ -36,9 +41,19 @@ pub(crate) enum Peer {
     HistoryAnswer(Box<HistoryAnswer>),
     TakeOver(Box<TakeOver>),
     TakenOver(TakenOver),
-    Deliver { local: SlotKey, record: Arc<Record> },
-    Behind { locals: Vec<SlotKey> },
-    Interest { home: Option<SlotKey>, channel: Option<Box<ChannelKey>>, local: SlotKey, count: u32 },
+    Deliver {
+        local: SlotKey,
+        record: Arc<Record>,
+    },
+    Behind {
+        locals: Vec<SlotKey>,
+    },
+    Interest {
+        home: Option<SlotKey>,
+        channel: Option<Box<ChannelKey>>,
+        local: SlotKey,
+        count: u32,
+    },
 }
 
 impl PeerMessage {
@@ -49,6 +64,7 @@ impl PeerMessage {
             Peer::Deliver { record, .. } => record.cost(),
             Peer::Attach(_)
             | Peer::Attached(_)
+            | Peer::Refused { .. }
             | Peer::Pull(_)
             | Peer::Pulled(_)
             | Peer::Publish(_)
@@ -69,6 +85,7 @@ impl PeerMessage {
             Peer::Deliver { .. } | Peer::Behind { .. } | Peer::Interest { .. } => true,
             Peer::Attach(_)
             | Peer::Attached(_)
+            | Peer::Refused { .. }
             | Peer::Pull(_)
             | Peer::Pulled(_)
             | Peer::Publish(_)
@@ -134,6 +151,8 @@ pub(crate) struct Pulled {
     /// The offset that was asked for: a page for an earlier subscription is not taken for the present one's.
     pub(crate) from: Offset,
     pub(crate) page: Page,
+    /// Why offsets before the page are missing.
+    pub(crate) missing: GapReason,
     /// Why the page passes over offsets.
     pub(crate) skipped: GapReason,
     /// Every record after this page follows in this queue.
@@ -227,9 +246,10 @@ impl Peers {
         self.links.iter().all(|link| link.credits >= self.requests_per_command)
     }
 
-    /// Whether this peer would take one request. Pulls are asked one at a time and use what commands leave.
+    /// Whether this peer would take one request and leave those of a command. Commands wait for every peer, so pulls that took
+    /// the last credits of one would keep all connections of this worker from being heard.
     pub(crate) fn can_pull(&self, worker: WorkerId) -> bool {
-        self.links[usize::from(worker.0)].credits > 0
+        self.links[usize::from(worker.0)].credits > self.requests_per_command
     }
 
     pub(crate) fn request(&mut self, to: WorkerId, request: Peer) {
@@ -253,6 +273,11 @@ impl Peers {
         let link = self.link(from);
         link.room_entries += entries;
         link.room_bytes += bytes;
+    }
+
+    /// Whether a notice waits for room in some queue.
+    pub(crate) fn holds_notices(&self) -> bool {
+        self.links.iter().any(|link| !link.behind.is_empty())
     }
 
     fn take_room(&mut self, to: WorkerId, bytes: u32) -> bool {

@@ -196,7 +196,7 @@ impl Worker {
     }
 
     /// Answers a publish, wherever it came from.
-    pub(super) fn settle(&mut self, origin: Origin, result: PublishResult) {
+    pub(crate) fn settle(&mut self, origin: Origin, result: PublishResult) {
         match origin {
             Origin::Session { worker, connection, reply } => {
                 let published = PublishedFor { connection, reply, result };
@@ -213,9 +213,6 @@ impl Worker {
     /// The home has answered a session's publish.
     pub(crate) fn handle_published(&mut self, published: PublishedFor) {
         let (key, reply) = (published.connection, published.reply);
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.in_flight -= 1;
-        }
         match published.result {
             Ok(result) => {
                 let outcome = Outcome::Published(result);
@@ -223,6 +220,7 @@ impl Worker {
             }
             Err(rejection) => self.reject(key, reply, rejection),
         }
+        self.land(key);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::command::{Listen, Subscribe};
 use crate::id::{Audience, ChannelKey, ChannelName, ConnectionId, ConnectionKey};
 use crate::limits;
 use crate::position::Start;
-use crate::rejection::Close;
+use crate::rejection::{Close, Rejection};
 use crate::session::{Formers, Legacy, Phase, resumable};
 
 impl Worker {
@@ -138,8 +138,15 @@ impl Worker {
         if !matches!(self.may_subscribe(key, &name), Ok(None)) {
             return;
         }
-        let fingerprint = ChannelKey::named(self.app_of(key), name.clone()).fingerprint();
+        let channel = ChannelKey::named(self.app_of(key), name.clone());
+        let fingerprint = channel.fingerprint();
         let Phase::Connecting(connecting) = &mut self.sessions.at_mut(key.slot).phase else { return };
+        // A channel that was listed and refused must not begin somewhere else instead.
+        let refused =
+            |it: &Option<Result<_, Rejection>>| matches!(it, Some(Err(no)) if no.channel.as_ref() == Some(&channel));
+        if connecting.outcomes.iter().any(refused) {
+            return;
+        }
         let known = connecting.positions.iter().find_map(|group| group.position(fingerprint));
         let start = known.map_or(Start::Now, Start::Since);
         connecting.outcomes.push(None);

@@ -291,7 +291,7 @@ impl Worker {
         }
     }
 
-    fn is_pending(&self, key: ConnectionKey, local: SlotKey, nonce: u32) -> bool {
+    pub(crate) fn is_pending(&self, key: ConnectionKey, local: SlotKey, nonce: u32) -> bool {
         let link = Link::Pending { nonce };
         self.sessions
             .get(key)
@@ -321,17 +321,13 @@ impl Worker {
 
     fn answer_subscribe(&mut self, key: ConnectionKey, reply: Reply, attached: &Attached) {
         let subscribed = Box::new(self.subscribed(key, attached));
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.in_flight -= 1;
-        }
         self.respond(key, reply, Event::Subscribed { reference: reply.reference(), subscribed });
+        self.land(key);
     }
 
     fn refuse_subscribe(&mut self, key: ConnectionKey, reply: Reply, attached: &Attached) {
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.in_flight -= 1;
-        }
         self.reject(key, reply, given_up(attached, &self.locals));
+        self.land(key);
     }
 
     /// The subscription begins: what is lost is told, the rest is pulled or flows.
@@ -375,7 +371,12 @@ impl Worker {
         self.queue_write(key.slot);
     }
 
-    fn note_outcome(&mut self, key: ConnectionKey, index: Index, outcome: Option<Result<Subscribed, Rejection>>) {
+    pub(crate) fn note_outcome(
+        &mut self,
+        key: ConnectionKey,
+        index: Index,
+        outcome: Option<Result<Subscribed, Rejection>>,
+    ) {
         if let (Some(index), Some(session)) = (index, self.sessions.get_mut(key))
             && let Phase::Connecting(connecting) = &mut session.phase
         {
@@ -384,7 +385,7 @@ impl Worker {
     }
 
     /// One answer less is outstanding; the last one opens the session.
-    pub(super) fn note_answer(&mut self, key: ConnectionKey) {
+    pub(crate) fn note_answer(&mut self, key: ConnectionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Phase::Connecting(connecting) = &mut session.phase else { return };
         connecting.pending -= 1;

@@ -1,7 +1,6 @@
 //! `GET /health/live` and `GET /health/ready`: for whoever restarts the process, and for load balancers.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -28,7 +27,7 @@ pub(crate) async fn live() -> &'static str {
     ),
 )]
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
-    if app.ready.load(Ordering::Relaxed) {
+    if app.is_ready() {
         return "ready\n".into_response();
     }
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, "going down\n").into_response();

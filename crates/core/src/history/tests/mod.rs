@@ -2,4 +2,5 @@
 
 mod asking;
 mod persisted;
+mod purging;
 mod recovery;

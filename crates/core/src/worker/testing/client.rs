@@ -48,6 +48,8 @@ pub(crate) struct Client {
     pub(crate) socket_max: usize,
     /// The worker has more than fits.
     pub(crate) blocked: bool,
+    /// The worker has stopped reading it, until it finds everything written.
+    pub(crate) paused: bool,
     /// Whether it reads by itself whenever the node comes to rest.
     pub(crate) reads: bool,
     /// Whether its WebSocket library answers Ping.

@@ -135,6 +135,8 @@ pub(crate) fn answer(answer: &Answer) -> String {
     match answer {
         Answer::Published(Ok(it)) => published(it),
         Answer::Published(Err(it)) => rejection(it),
+        Answer::Purged(Ok(it)) => format!("purged up to {}", it.offset),
+        Answer::Purged(Err(it)) => rejection(it),
         Answer::History(Ok(page)) => history(page),
         Answer::History(Err(it)) => rejection(it),
         Answer::Connections { items, next } => {

@@ -194,6 +194,12 @@ impl Theatre {
         let channel = |name: &str| ChannelName::parse(name).expect("a channel name");
         match verb {
             "publish" => self.node.publish_by_call(rest),
+            "purge" => {
+                let (name, at) = first.split_once('@').unwrap_or((first, ""));
+                let through = (!at.is_empty()).then(|| self.node.log.position(at.parse().expect("an offset")));
+                let channel = ChannelKey::named(AppId::default(), channel(name));
+                self.node.call(self.node.home_of(&channel), |_| Call::Purge { channel, through });
+            }
             "history" => {
                 let History { listen: Listen::Named(name), query } = history(rest) else {
                     panic!("{rest}? {}", self.at)

@@ -23,6 +23,8 @@ pub(crate) struct Stream {
     pub(crate) position: Offset,
     /// A gap that ends at `position` must come first, and begin after where the client was.
     owes: Option<Owed>,
+    /// A gap of what was removed on purpose may come first, and ends at `position`.
+    may_owe: bool,
     /// Frames have moved the position, so that a cursor names it.
     moved: bool,
     /// No `subscribed` has been seen yet: where the frames began, and with which gap.
@@ -104,12 +106,13 @@ impl Streams {
         match (asked, subscribed.recovered) {
             // Offset 0 is before the first, wherever that is.
             (Some(Start::Since(since)), Some(true)) => {
-                assert!(since.offset == position || since.offset == 0, "{name}: recovered, but not from {since:?}");
+                assert!(since.offset <= position, "{name}: recovered, but not from {since:?}");
             }
             (Some(Start::Since(_) | Start::Beginning(_)), Some(_)) => {}
             (None | Some(Start::Now | Start::Rewind(_)), None) => {}
             (asked, said) => panic!("{name}: asked {asked:?}, recovered {said:?}"),
         }
+        let may_owe = subscribed.recovered == Some(true);
         let owes = (subscribed.recovered == Some(false)).then(|| match asked {
             Some(Start::Since(since)) if since.epoch != *facts.log.epoch() || since.offset > subscribed.head => {
                 Owed::Epoch
@@ -117,7 +120,7 @@ impl Streams {
             Some(Start::Since(since)) if since.offset > 0 => Owed::After(since.offset),
             Some(Start::Since(_) | Start::Beginning(_) | Start::Now | Start::Rewind(_)) | None => Owed::Any,
         });
-        self.streams.insert(channel.clone(), Stream { position, owes, moved: false, tentative: None });
+        self.streams.insert(channel.clone(), Stream { position, owes, may_owe, moved: false, tentative: None });
     }
 
     pub(crate) fn end(&mut self, channel: &ChannelKey, by_call: bool) {
@@ -162,7 +165,8 @@ impl Streams {
                     assert!(replaced || record.is_expired(facts.now), "{name} {offset}: was skipped for no reason");
                 }
             }
-            GapReason::Epoch | GapReason::Purged => panic!("{name}: {gap:?} with a range"),
+            GapReason::Purged => assert!(to <= facts.trimmed, "{name}: {gap:?}, but it is still there"),
+            GapReason::Epoch => panic!("{name}: {gap:?} with a range"),
         }
         self.cover(channel, (from, to), Some(gap), facts);
     }
@@ -185,10 +189,17 @@ impl Streams {
                 }
             }
             let tentative = Some((from - 1, gap.cloned()));
-            self.streams.insert(channel.clone(), Stream { position: to, owes: None, moved: true, tentative });
+            self.streams
+                .insert(channel.clone(), Stream { position: to, owes: None, may_owe: false, moved: true, tentative });
             return;
         };
         stream.moved = true;
+        if std::mem::take(&mut stream.may_owe)
+            && gap.is_some_and(|it| it.reason == GapReason::Purged)
+            && to == stream.position
+        {
+            return;
+        }
         if let Some(owed) = stream.owes.take() {
             let gap = gap.unwrap_or_else(|| panic!("{name}: {from} instead of the gap after 'unrecovered'"));
             assert!(gap.reason.lost() && to == stream.position, "{name}: {gap:?} after 'unrecovered'");
