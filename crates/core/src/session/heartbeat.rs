@@ -59,7 +59,7 @@ impl Session {
 
     /// What is due at `now`. `excused` is true while the worker itself was late.
     pub(crate) fn handle_deadline(&mut self, now: Time, excused: bool, options: &Options) -> Due {
-        if matches!(self.phase, Phase::Open) && self.profile.expires.is_some_and(|expires| expires <= now) {
+        if matches!(self.phase, Phase::Open) && self.profile.expires().is_some_and(|expires| expires <= now) {
             return Due::Close(Close::TokenExpired);
         }
         if self.deadline > now {

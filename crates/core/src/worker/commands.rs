@@ -45,7 +45,7 @@ impl Worker {
             Command::History(history) => self.handle_history(key, *history, reply),
             Command::Meta { meta } => {
                 if let Some(session) = self.sessions.get_mut(key) {
-                    session.profile.meta = Some(meta);
+                    session.profile.extras_mut().meta = Some(meta);
                 }
                 self.done(key, reply);
             }
@@ -117,7 +117,7 @@ impl Worker {
         if matches!(session.phase, Phase::Closing(_)) {
             return;
         }
-        let profile = &mut session.profile;
+        let profile = session.profile.extras_mut();
         if now.since(profile.strikes_since) > limits::STRIKE_WINDOW {
             profile.strikes = 0;
             profile.strikes_since = now;

@@ -17,7 +17,7 @@ use crate::limits;
 use crate::position::Start;
 use crate::publish::Origin;
 use crate::rejection::{Close, Lost};
-use crate::session::{Formers, Outbox, Phase, Profile, Provider, Reply, Session};
+use crate::session::{Outbox, Phase, Profile, Provider, Reply, Session};
 
 impl Worker {
     pub(crate) fn handle_opened(&mut self, opened: Opened) {
@@ -27,16 +27,11 @@ impl Worker {
         let profile = Profile {
             identity: opened.identity.clone().unwrap_or_default(),
             client: opened.client,
-            device: None,
-            meta: None,
-            formers: Formers::new(),
             connected_at: now.wall,
-            expires: None,
             messages_in: 0,
             messages_out: 0,
             sequence: 0,
-            strikes: 0,
-            strikes_since: now.time,
+            extras: None,
         };
         self.sessions.insert(Session {
             key,
@@ -229,7 +224,7 @@ impl Worker {
             id: self.session_id(session.key),
             identity: session.profile.identity.clone(),
             client: session.profile.client.clone(),
-            device: session.profile.device.clone(),
+            device: session.profile.device(),
             channels: named.filter_map(|it| name(it.local)).collect(),
             connected_at: session.profile.connected_at,
             idle_ms: u64::try_from(self.now.time.since(session.last_seen).as_millis()).unwrap_or(u64::MAX),
@@ -237,7 +232,7 @@ impl Worker {
             queued_bytes: session.outbox.bytes(),
             messages_in: session.profile.messages_in,
             messages_out: session.profile.messages_out,
-            client_meta: session.profile.meta.clone(),
+            client_meta: session.profile.meta(),
         }
     }
 

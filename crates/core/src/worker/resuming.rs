@@ -68,7 +68,7 @@ impl Worker {
             Audience::Named(name) => Some(name.clone()),
             Audience::Everyone | Audience::User(_) => None,
         };
-        let mut formers = profile.formers.clone();
+        let mut formers = Formers::from_slice(profile.formers());
         if formers.len() >= limits::FORMER_CONNECTIONS {
             formers.remove(1);
         }
@@ -77,7 +77,7 @@ impl Worker {
             app: profile.identity.app,
             user: profile.identity.user.clone(),
             channels: named.filter_map(|it| name(it.local)).collect(),
-            meta: profile.meta.clone(),
+            meta: profile.meta(),
             formers,
         })
     }
@@ -123,8 +123,9 @@ impl Worker {
         if let Some(legacy) = taken.legacy {
             connecting.resumed = true;
             let former = legacy.formers.last().copied();
-            session.profile.formers = legacy.formers;
-            session.profile.meta = session.profile.meta.take().or(legacy.meta);
+            let extras = session.profile.extras_mut();
+            extras.formers = legacy.formers;
+            extras.meta = extras.meta.take().or(legacy.meta);
             if let Some(former) = former {
                 self.tell(key, |connection, sequence, user| Lifecycle::Resumed { connection, former, sequence, user });
             }
@@ -156,7 +157,7 @@ impl Worker {
 
     /// The name a session publishes under and is excluded by: its first connection's.
     pub(crate) fn session_name(&self, key: ConnectionKey) -> ConnectionId {
-        let formers: Option<&Formers> = self.sessions.get(key).map(|session| &session.profile.formers);
-        formers.and_then(|formers| formers.first().copied()).unwrap_or_else(|| self.session_id(key))
+        let first = self.sessions.get(key).and_then(|session| session.profile.formers().first().copied());
+        first.unwrap_or_else(|| self.session_id(key))
     }
 }

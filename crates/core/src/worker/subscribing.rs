@@ -22,8 +22,10 @@ impl Worker {
     pub(crate) fn begin(&mut self, key: ConnectionKey, connect: Connect, reference: Option<Ref>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.pings = connect.pings;
-        session.profile.meta = connect.meta;
-        session.profile.device = connect.device;
+        if connect.meta.is_some() || connect.device.is_some() {
+            let extras = session.profile.extras_mut();
+            (extras.meta, extras.device) = (connect.meta, connect.device);
+        }
         let provider = session.profile.client.provider;
         let user = session.profile.identity.user.clone();
         let outcomes = vec![None; connect.subscriptions.len()];
@@ -410,11 +412,11 @@ impl Worker {
         let interval = session.heartbeat_interval(&self.options);
         let interval_ms = interval.as_millis() as u64;
         session.phase = Phase::Open;
-        let expires_at = session.profile.identity.expires_at;
-        session.profile.expires = expires_at.map(|at| {
+        if let Some(at) = session.profile.identity.expires_at {
             let end = at.0.saturating_add(limits::EXPIRY_SKEW.as_millis() as u64);
-            self.now.time.after(std::time::Duration::from_millis(end.saturating_sub(self.now.wall.0)))
-        });
+            let left = std::time::Duration::from_millis(end.saturating_sub(self.now.wall.0));
+            session.profile.extras_mut().expires = Some(self.now.time.after(left));
+        }
         // The first one comes early, at a random moment, so that a crowd that came together does not stay in step.
         session.deadline =
             self.now.time.after(std::time::Duration::from_millis(interval_ms / 2 + jitter % (interval_ms / 2).max(1)));
@@ -424,7 +426,7 @@ impl Worker {
             connection,
             user,
             resumed,
-            expires_at,
+            expires_at: session.profile.identity.expires_at,
             heartbeat_ms: u32::try_from(interval_ms).unwrap_or(u32::MAX),
             message_bytes: self.options.message_bytes,
             channels: self.options.channels_per_connection,

@@ -39,6 +39,7 @@ impl WorkerLoop {
             Output::Append { home, ticket, record, persist } => self.logs.append(home, ticket, record, persist),
             Output::ReadLog { home, channel, from } => self.logs.read(home, &channel, from),
             Output::LocateInLog { home, channel, ticket, at } => self.logs.locate(home, &channel, ticket, at),
+            Output::PurgeLog { home, channel, ticket, through } => self.logs.purge(home, &channel, ticket, through),
             Output::ForgetLog { channel, persisted } => self.logs.forget(&channel, persisted),
             Output::Ask { connection, token } => self.ask(connection, token),
             Output::Close { connection, close, stays_away } => {

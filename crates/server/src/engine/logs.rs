@@ -13,6 +13,7 @@ use realtime_connector_store::{Append, Completion, Locate, Log, LogError, Memory
 /// The store's answers bear the number of their question only, so each kind of question has numbers of its own.
 const READ: u64 = 1 << 62;
 const LOCATE: u64 = 1 << 61;
+const PURGE: u64 = 1 << 60;
 
 /// Both logs of a worker.
 pub(super) struct Logs {
@@ -56,6 +57,10 @@ impl Logs {
         self.durable().locate(home, LOCATE | ticket, channel, locate);
     }
 
+    pub(super) fn purge(&mut self, home: SlotKey, channel: &ChannelKey, ticket: u64, through: Offset) {
+        self.durable().purge(home, PURGE | ticket, channel, through);
+    }
+
     pub(super) fn forget(&mut self, channel: &ChannelKey, persisted: bool) {
         if persisted {
             self.durable().forget(channel);
@@ -94,7 +99,9 @@ fn answer(completion: Completion) -> Input {
         Completion::Located { home, ticket, offset } => {
             Input::Located { home, ticket: ticket & !LOCATE, result: Ok(offset) }
         }
-        Completion::Purged { .. } => unreachable!("nothing is purged yet"),
+        Completion::Purged { home, ticket, trimmed } => {
+            Input::Purged { home, ticket: ticket & !PURGE, result: Ok(trimmed) }
+        }
         Completion::Failed { home, ticket, error } => failed(home, ticket, &error),
     }
 }
@@ -113,6 +120,7 @@ fn failed(home: SlotKey, ticket: Option<u64>, error: &LogError) -> Input {
         None => Input::LogNotOpened { home, failure },
         Some(ticket) if ticket & READ > 0 => Input::LogRead { home, from: ticket & !READ, result: Err(failure) },
         Some(ticket) if ticket & LOCATE > 0 => Input::Located { home, ticket: ticket & !LOCATE, result: Err(failure) },
+        Some(ticket) if ticket & PURGE > 0 => Input::Purged { home, ticket: ticket & !PURGE, result: Err(failure) },
         Some(ticket) => Input::NotAppended { home, ticket, outcome: NotAppended::Failed(failure) },
     }
 }

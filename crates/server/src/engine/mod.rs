@@ -28,7 +28,7 @@ use realtime_connector_core::history::Query;
 use realtime_connector_core::id::{ChannelKey, ChannelName, ConnectionId, ConnectionKey, WorkerId};
 use realtime_connector_core::options::Options;
 use realtime_connector_core::permissions::Identity;
-use realtime_connector_core::position::Epoch;
+use realtime_connector_core::position::{Epoch, Position};
 use realtime_connector_core::publish::{Draft, PublishResult};
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_core::worker::{Answer, Call, HistoryResult, Lifecycle, Setup, Worker, home_worker};
@@ -326,6 +326,22 @@ impl Node {
         match self.door(home).ask(|reply| FrontMessage::Call { call, reply }).await? {
             Reply::Answer(Answer::History(result)) => result.map(|page| *page),
             Reply::Answer(_) | Reply::Event(_) => Err(bug()),
+        }
+    }
+
+    /// Removes messages of a channel, up to a position or all of them.
+    pub(crate) async fn purge(&self, channel: ChannelKey, through: Option<Position>) -> Result<Position, Rejection> {
+        let home = self.home(&channel);
+        match self.call(home, Call::Purge { channel, through }).await? {
+            Answer::Purged(result) => result,
+            Answer::Published(_)
+            | Answer::History(_)
+            | Answer::Connections { .. }
+            | Answer::Connection(_)
+            | Answer::Found(_)
+            | Answer::Channels { .. }
+            | Answer::Channel(_)
+            | Answer::Figures(_) => Err(bug()),
         }
     }
 

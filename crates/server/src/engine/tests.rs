@@ -22,7 +22,7 @@ use realtime_connector_wire::websocket::{self, Decoder, Limits, Message, Opcode,
 
 use super::front::FrontMessage;
 use super::worker::WorkerLoop;
-use super::{Adoption, Clock, Engine, Node, Outlets, Place, Stream, setup};
+use super::{Adoption, Clock, Engine, Logs, Node, Outlets, Place, Stream, fresh_secret, setup};
 use crate::transport::pump::{self, TaskEnd};
 
 /// The workers of a node, on this thread.
@@ -44,11 +44,12 @@ fn channel(name: &str) -> ChannelName {
 
 impl Stage {
     fn new(workers: usize, options: Options) -> Self {
-        let (node, polls, outlets) = Engine::prepare(options, workers, None).expect("polls");
+        let (node, polls, outlets) = Engine::prepare(options, workers, None, &fresh_secret()).expect("polls");
         let loops = polls.into_iter().enumerate().map(|(index, poll)| {
             let clock = Clock::new(Instant::now());
             let core = Worker::new(setup(&node, index), clock.now());
-            let mut worker = WorkerLoop::new(node.clone(), index, poll, core, clock);
+            let logs = Logs::new(node.epoch.clone(), None, Arc::new(|| {}));
+            let mut worker = WorkerLoop::new(node.clone(), index, poll, core, clock, logs);
             worker.carry_out();
             worker.settle();
             worker
@@ -121,7 +122,8 @@ impl Stage {
             meta: None,
             ephemeral: false,
             exclude: Vec::new(),
-            ack: realtime_connector_core::command::Ack::Node,
+            ack: None,
+            ttl: None,
         };
         let id = MessageId::parse("fresh").expect("an id");
         let draft = draft(AppId::default(), publish, None, Publisher::Server("key".into()), id, Origin::Nobody);
@@ -278,7 +280,7 @@ fn orders_are_heard_past_what_waits() {
 async fn a_node_ends_with_the_first_of_its_workers() {
     // Without a credit the first request breaks the contract of core.
     let options = Options { bounds: Bounds { credits: 0, ..Bounds::default() }, ..Options::default() };
-    let (node, engine, _outlets) = Engine::start(options, 2, None).expect("threads");
+    let (node, engine, _outlets) = Engine::start(options, 2, None, None).expect("threads");
     let failed = node.watch_failure().wait_for(|failed| *failed).await.is_ok();
     assert!(failed && node.has_failed());
     tokio::task::spawn_blocking(|| engine.join()).await.expect("all of them end");

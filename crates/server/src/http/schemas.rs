@@ -85,6 +85,26 @@ pub(super) struct Gap {
     lost: bool,
 }
 
+/// What to remove.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what the wire crate reads")]
+pub(super) struct PurgeBody {
+    #[schema(min_length = 1, max_length = 255)]
+    channel: Option<String>,
+    #[schema(min_length = 1, max_length = 128)]
+    user_id: Option<String>,
+    /// Up to this one, included; all there are if absent.
+    until: Option<Position>,
+}
+
+/// Up to where nothing can be read any more.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes what the wire crate writes")]
+pub(super) struct PurgeAnswer {
+    position: Position,
+}
+
 /// Nothing to tell: `{}`.
 #[derive(Debug, ToSchema)]
 pub(super) struct Empty {}
