@@ -425,7 +425,7 @@ fn text_is_read_as_what_its_key_expects() {
         ("limits.outboxBytes", "1MiB", "\"1MiB\""),
         ("auth.apiKeys", "a, b", "[{\"key\":\"***\"},{\"key\":\"***\"}]"),
         ("auth.apiKeys[0].name", "123", "\"123\""),
-        ("rules", "[{\"pattern\": \"a\"}]", "[{\"events\":false,\"pattern\":\"a\"}]"),
+        ("rules", "[{\"pattern\": \"a\"}]", "[{\"events\":false,\"latestPerKey\":false,\"pattern\":\"a\"}]"),
         ("rules", "[{\"patern\": \"a\"}]", "unknown key `rules[0].patern` (flag --set): did you mean `pattern`?"),
         ("rules", "[", "not valid JSON (flag --set): EOF while parsing a list"),
         ("rules", "chat", "`rules` must be a list of 0 to 1000 tables, not \"chat\" (flag --set)"),
@@ -451,6 +451,7 @@ fn the_names_of_fields_are_the_names_of_keys() {
     config.listen = Some(config.listen_address());
     config.providers.websocket.port = Some(1);
     config.auth.cookie = Some("c".to_owned());
+    config.store.path = Some("data".to_owned());
     config.auth.api_keys = vec![ApiKey { key: KEY.into(), name: Some("n".to_owned()) }];
     let ring = RuleRing { messages: Some(1), bytes: Some(1024), age: Some(Duration::from_secs(1)) };
     config.rules = vec![Rule {
