@@ -1,5 +1,6 @@
 //! Scripts of reading and checking: what is given, and exactly what is said about it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
@@ -462,10 +463,8 @@ fn the_names_of_fields_are_the_names_of_keys() {
         history: RuleHistory::Keep(ring),
     }];
     let values = Document::from_config(&config);
-    let mut paths: Vec<_> = values.values().into_iter().map(|(path, _)| without_indices(&path)).collect();
-    let mut expected: Vec<_> = keys().filter(|key| !key.is_section()).map(|key| key.path.to_owned()).collect();
-    paths.sort();
-    expected.sort();
+    let paths: BTreeSet<_> = values.values().into_iter().map(|(path, _)| without_indices(&path)).collect();
+    let expected: BTreeSet<_> = keys().filter(|key| !key.is_section()).map(|key| key.path.to_owned()).collect();
     assert_eq!(paths, expected);
     config.validate().expect("valid");
 }
