@@ -119,6 +119,8 @@ pub struct Connected {
     pub message_bytes: u32,
     /// Channels this connection may subscribe to.
     pub channels: u32,
+    /// Whether there are channels whose messages are stored.
+    pub stores: bool,
     /// Server time.
     pub time: UnixMs,
     /// What became of the channels asked for.

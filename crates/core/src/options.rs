@@ -149,6 +149,12 @@ impl Options {
         self.rule(channel).map_or(self.retention, |rule| rule.retention)
     }
 
+    /// Whether any channel's messages are stored.
+    #[must_use]
+    pub fn stores(&self) -> bool {
+        self.retention.is_some() || self.rules.iter().any(|rule| rule.retention.is_some())
+    }
+
     /// The first rule that matches a channel. `$all` and users' channels have none.
     #[must_use]
     pub fn rule(&self, channel: &ChannelKey) -> Option<&Rule> {

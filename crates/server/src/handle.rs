@@ -21,9 +21,10 @@ use crate::connections::Connections;
 use crate::engine::{Engine, Node};
 use crate::error::Error;
 use crate::event_bus::EventBus;
+use crate::history::{HistoryPage, HistoryQuery};
 use crate::message::{Message, Target};
 use crate::transport::listen;
-use crate::{earthquakes, http, inert, runtime};
+use crate::{earthquakes, history, http, inert, runtime};
 
 /// How long the event bus may take for what the engine said last.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
@@ -184,6 +185,40 @@ impl RealtimeConnector {
             }
             State::Inert(_) => Ok(inert::published(publish.id)),
         }
+    }
+
+    /// A page of what a channel, a user or everyone was sent, as far as it is kept.
+    ///
+    /// A connector that is not enabled has no past.
+    ///
+    /// # Errors
+    /// What a client would be told: a name that is none, `NotFound` for the id of a message that is not kept, overload, a store that
+    /// does not answer.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), realtime_connector::Error> {
+    /// use realtime_connector::{Config, HistoryQuery, Message, Target, create_realtime_connector};
+    ///
+    /// let rc = create_realtime_connector(Config::default()).await?;
+    /// for n in 1..=5 {
+    ///     rc.broadcast(Message::new("update", n), Target::channel("orders")).await?;
+    /// }
+    /// let mut query = HistoryQuery::oldest().limit(2);
+    /// let mut seen = Vec::new();
+    /// loop {
+    ///     let page = rc.history(Target::channel("orders"), query).await?;
+    ///     seen.extend(page.messages.into_iter().map(|message| message.data));
+    ///     let Some(next) = page.next else { break };
+    ///     query = HistoryQuery::next(next).limit(2);
+    /// }
+    /// assert_eq!(seen, [1, 2, 3, 4, 5]);
+    /// # Ok(()) }
+    /// ```
+    pub async fn history(&self, target: Target, query: HistoryQuery) -> Result<HistoryPage, Rejection> {
+        let channel = history::channel(target.into_core()?)?;
+        let Some(node) = self.node() else { return Ok(HistoryPage::empty()) };
+        let page = runtime::within(&self.inner.runtime, node.history(channel, query.into_core())).await?;
+        Ok(HistoryPage::of(page))
     }
 
     /// The connections of this node: list, look at, disconnect, subscribe.

@@ -133,8 +133,8 @@ impl Worker {
         match ask.query.place() {
             Some(At::Id(_)) if found.is_none() => {
                 let message = "no message of this id is kept in this channel";
-                let rejection =
-                    Rejection { field: Some("id".into()), ..Rejection::new(RejectionKind::NotFound, message) };
+                let field = ask.query.place_field().map(Into::into);
+                let rejection = Rejection { field, ..Rejection::new(RejectionKind::NotFound, message) };
                 self.answer_history(ask.origin, Err(rejection));
             }
             // What came at that time or later begins in memory, if the log has nothing as young.

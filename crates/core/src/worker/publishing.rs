@@ -116,8 +116,13 @@ impl Worker {
             let published = publish::deliver_ephemeral(home, &mut self.peers, draft.record);
             return self.settle(draft.origin, Ok(published));
         }
-        // Whoever does not wait for the disk is answered when the id is known to be new.
-        let early = persisted && draft.ack == Some(Ack::Node);
+        // Whoever does not wait for the log is answered when the id is known to be new. Sessions that wait for nothing have their
+        // answer already, and are told of failures only.
+        let early = match draft.ack {
+            Some(Ack::None) => matches!(draft.origin, Origin::Call { .. }),
+            Some(Ack::Node) => persisted,
+            Some(Ack::Stored) | None => false,
+        };
         let persist = persisted.then(|| Persist {
             publisher: draft.idempotent.then(|| draft.publisher.clone()),
             replaces: home.skipped == GapReason::Replaced && draft.record.key.is_some(),

@@ -430,6 +430,7 @@ impl Worker {
             heartbeat_ms: u32::try_from(interval_ms).unwrap_or(u32::MAX),
             message_bytes: self.options.message_bytes,
             channels: self.options.channels_per_connection,
+            stores: self.options.stores(),
             time: self.now.wall,
             subscriptions,
         };

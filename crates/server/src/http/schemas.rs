@@ -139,9 +139,10 @@ pub(super) struct Message {
     #[schema(value_type = Option<Object>)]
     meta: Option<serde_json::Value>,
     /// For how long it is worth replaying, in milliseconds.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 31_536_000_000_i64)]
     ttl_ms: Option<u64>,
-    /// When the answer comes: at once, when its home has taken it, or when it is safe on disk (where the channel is persisted; the default there).
+    /// When the answer comes: at once, when the channel has it, or when it is safe on the disk. By default the last where the
+    /// channel is stored, which is the only place for it, else the second.
     ack: Option<Ack>,
 }
 

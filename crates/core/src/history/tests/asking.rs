@@ -1,4 +1,4 @@
-//! Scripts about questions on the past.
+//! Scripts about questions: what a stretch of the past brings, and what is told of the rest.
 
 use crate::worker::testing::check;
 
@@ -60,7 +60,7 @@ fn the_past_is_asked_by_id_and_time() {
         bo > history #4 old around=id:3 limit=2
         bo < ok #4 [2 b, 3 c] at 3
         bo > history #5 old since=id:9
-        bo < error #5 NotFound id
+        bo < error #5 NotFound since
         bo > history #6 old since=time:10
         bo < ok #6 [2 b, 3 c, 4 d] at 4
         bo > history #7 old until=time:15
