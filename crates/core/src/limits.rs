@@ -88,7 +88,7 @@ pub const DEDUP_WAITERS: usize = 64;
 /// Committed records held per channel until the ones before them arrive.
 pub const COMMIT_HOLD: usize = 64;
 
-/// Time a connection has to send its `connect` frame.
+/// Time a connection has to send its `connect` frame, and its channels then have to answer.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// Time for the answer to a token: that of the authenticator, 10 s, and some to come back from it.
 pub const ASK_DEADLINE: Duration = Duration::from_secs(12);

@@ -35,6 +35,8 @@ impl Worker {
         let positions = connect.positions;
         let connecting = Connecting { reference, outcomes, taking_over: false, resumed: false, positions, pending: 1 };
         session.phase = Phase::Connecting(Box::new(connecting));
+        session.deadline = self.now.time.after(limits::CONNECT_DEADLINE);
+        self.arm_session(key);
         self.figures.connected += 1;
         self.tell(key, |connection, sequence, user| Lifecycle::Connected { connection, sequence, user, provider });
         let (mut everyone, mut own) = (None, None);

@@ -1,5 +1,7 @@
 //! The logs of one worker: memory for most channels, the store for persisted ones, and one face for both.
 
+use std::time::{Duration, Instant};
+
 use realtime_connector_core::history::{At, Block};
 use realtime_connector_core::id::{ChannelKey, SlotKey};
 use realtime_connector_core::limits::{BLOCK_BYTES, BLOCK_RECORDS};
@@ -15,16 +17,21 @@ const READ: u64 = 1 << 62;
 const LOCATE: u64 = 1 << 61;
 const PURGE: u64 = 1 << 60;
 
+/// The same failure is written to the log of the program once in this time: a full disk refuses every message.
+const COMPLAINTS: Duration = Duration::from_secs(10);
+
 /// Both logs of a worker.
 pub(super) struct Logs {
     memory: MemoryLog,
     durable: Option<SqliteLog>,
+    /// What was complained of last, and when.
+    complaint: Option<(LogFailure, Instant)>,
 }
 
 impl Logs {
     /// A memory log of this life, and the store's if there is one. `wake` is rung when the store has answered.
     pub(super) fn new(epoch: Epoch, store: Option<&Sqlite>, wake: Wake) -> Self {
-        Self { memory: MemoryLog::new(epoch), durable: store.map(|store| store.log(wake)) }
+        Self { memory: MemoryLog::new(epoch), durable: store.map(|store| store.log(wake)), complaint: None }
     }
 
     pub(super) fn open(&mut self, home: SlotKey, channel: &ChannelKey, retention: Option<Retention>) {
@@ -76,51 +83,62 @@ impl Logs {
 
     /// The next answer, in core's words.
     pub(super) fn poll(&mut self) -> Option<Input> {
-        self.memory.poll().or_else(|| self.durable.as_mut()?.poll()).map(answer)
+        let completion = self.memory.poll().or_else(|| self.durable.as_mut()?.poll())?;
+        Some(self.answer(completion))
+    }
+
+    fn complain(&mut self, failure: LogFailure, error: &LogError) {
+        let lately = |(what, at): (LogFailure, Instant)| what == failure && at.elapsed() < COMPLAINTS;
+        if failure != LogFailure::Busy && !self.complaint.is_some_and(lately) {
+            tracing::error!(%error, "failed to use the store");
+            self.complaint = Some((failure, Instant::now()));
+        }
     }
 
     fn durable(&mut self) -> &mut SqliteLog {
         self.durable.as_mut().expect("channels are persisted only where there is a store")
     }
-}
 
-fn answer(completion: Completion) -> Input {
-    match completion {
-        Completion::Opened { home, epoch, head, trimmed } => Input::LogOpened { home, epoch, head, floor: trimmed },
-        Completion::Committed { home, ticket, record } => Input::Committed { home, ticket: Some(ticket), record },
-        Completion::Duplicate { home, ticket, position, id } => {
-            Input::NotAppended { home, ticket, outcome: NotAppended::Duplicate { id, position } }
+    fn answer(&mut self, completion: Completion) -> Input {
+        match completion {
+            Completion::Opened { home, epoch, head, trimmed } => Input::LogOpened { home, epoch, head, floor: trimmed },
+            Completion::Committed { home, ticket, record } => Input::Committed { home, ticket: Some(ticket), record },
+            Completion::Duplicate { home, ticket, position, id } => {
+                Input::NotAppended { home, ticket, outcome: NotAppended::Duplicate { id, position } }
+            }
+            Completion::Conflict { home, ticket } => {
+                Input::NotAppended { home, ticket, outcome: NotAppended::Conflict }
+            }
+            Completion::Read { home, from, records, through, trimmed, .. } => {
+                let block = Block { records, damaged: Vec::new(), reached: through, floor: trimmed };
+                Input::LogRead { home, from, result: Ok(block) }
+            }
+            Completion::Located { home, ticket, offset } => {
+                Input::Located { home, ticket: ticket & !LOCATE, result: Ok(offset) }
+            }
+            Completion::Purged { home, ticket, trimmed } => {
+                Input::Purged { home, ticket: ticket & !PURGE, result: Ok(trimmed) }
+            }
+            Completion::Failed { home, ticket, error } => self.failed(home, ticket, &error),
         }
-        Completion::Conflict { home, ticket } => Input::NotAppended { home, ticket, outcome: NotAppended::Conflict },
-        Completion::Read { home, from, records, through, trimmed, .. } => {
-            let block = Block { records, damaged: Vec::new(), reached: through, floor: trimmed };
-            Input::LogRead { home, from, result: Ok(block) }
-        }
-        Completion::Located { home, ticket, offset } => {
-            Input::Located { home, ticket: ticket & !LOCATE, result: Ok(offset) }
-        }
-        Completion::Purged { home, ticket, trimmed } => {
-            Input::Purged { home, ticket: ticket & !PURGE, result: Ok(trimmed) }
-        }
-        Completion::Failed { home, ticket, error } => failed(home, ticket, &error),
     }
-}
 
-fn failed(home: SlotKey, ticket: Option<u64>, error: &LogError) -> Input {
-    let failure = match error {
-        LogError::Busy => LogFailure::Busy,
-        LogError::Full => LogFailure::Full,
-        LogError::Corrupt { .. } => LogFailure::Damaged,
-        LogError::Unavailable | LogError::TooLarge { .. } => LogFailure::Unavailable,
-    };
-    if failure != LogFailure::Busy {
-        tracing::error!(%error, "failed to use the store");
-    }
-    match ticket {
-        None => Input::LogNotOpened { home, failure },
-        Some(ticket) if ticket & READ > 0 => Input::LogRead { home, from: ticket & !READ, result: Err(failure) },
-        Some(ticket) if ticket & LOCATE > 0 => Input::Located { home, ticket: ticket & !LOCATE, result: Err(failure) },
-        Some(ticket) if ticket & PURGE > 0 => Input::Purged { home, ticket: ticket & !PURGE, result: Err(failure) },
-        Some(ticket) => Input::NotAppended { home, ticket, outcome: NotAppended::Failed(failure) },
+    fn failed(&mut self, home: SlotKey, ticket: Option<u64>, error: &LogError) -> Input {
+        let failure = match error {
+            LogError::Busy => LogFailure::Busy,
+            LogError::Full => LogFailure::Full,
+            LogError::Corrupt { .. } => LogFailure::Damaged,
+            LogError::Unavailable | LogError::TooLarge { .. } => LogFailure::Unavailable,
+        };
+        self.complain(failure, error);
+        match ticket {
+            None => Input::LogNotOpened { home, failure },
+            Some(ticket) if ticket & READ > 0 => Input::LogRead { home, from: ticket & !READ, result: Err(failure) },
+            Some(ticket) if ticket & LOCATE > 0 => {
+                Input::Located { home, ticket: ticket & !LOCATE, result: Err(failure) }
+            }
+            Some(ticket) if ticket & PURGE > 0 => Input::Purged { home, ticket: ticket & !PURGE, result: Err(failure) },
+            Some(ticket) => Input::NotAppended { home, ticket, outcome: NotAppended::Failed(failure) },
+        }
     }
 }

@@ -134,3 +134,34 @@ fn the_latest_of_each_key_is_replayed() {
         ",
     );
 }
+
+#[test]
+fn while_the_store_is_away_nobody_is_told_a_lie() {
+    check(
+        "
+        node kept=news
+        bo opens connect other
+        bo < connected [other 0..0]
+        log away
+        ada opens connect news
+        ada < -
+        bo > publish #1 news a
+        pass 1s
+        bo < error #1 Unavailable
+        bo > publish #2 other b
+        bo <* ok #2 at 1 to 1 | other 1 b
+        pass 10s
+        ada < goaway Overloaded
+        log back
+        eve opens connect news
+        eve < connected [news 0..0]
+        log away
+        bo > publish #3 news c id=1
+        bo < error #3 Overloaded
+        log back
+        bo > publish #4 news c id=1
+        bo < ok #4 at 1 to 1
+        eve < news 1 c
+        ",
+    );
+}

@@ -16,6 +16,7 @@
 //! ada stops / ada reads / ada reads 3       its pace; `ada takes 2` = frames that fit into its socket
 //! api > disconnect ada    api < found       a call and its answer
 //! app < 1 connected ada WebSocket           lifecycle events; once one is named, all must be
+//! log away    log back                       the log of persisted channels fails, and works again
 //! pass 30s    freeze 20s    drain    wakes 3 = workers have woken at most so often since the last time this was asked
 //! ```
 //!
@@ -260,6 +261,7 @@ impl Theatre {
                 let wakes = std::mem::take(&mut self.node.wakes);
                 assert!(wakes <= most.parse().expect("a number"), "{wakes} wakes; {}", self.at);
             }
+            ("log", state) => self.node.plan.log_failures = if state == "away" { 100 } else { 0 },
             ("freeze", time) => self.node.freeze(duration(time)),
             ("drain", _) => (0..self.node.workers.len()).for_each(|worker| self.node.handle(worker, Input::Drain)),
             (name, "opens") => self.open(name, rest),
