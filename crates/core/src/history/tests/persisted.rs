@@ -154,6 +154,7 @@ fn while_the_store_is_away_nobody_is_told_a_lie() {
         ada < goaway Overloaded
         log back
         eve opens connect news
+        pass 1s
         eve < connected [news 0..0]
         log away
         bo > publish #3 news c id=1
