@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::event::EpochPositions;
+use crate::cursor::EpochPositions;
 use crate::history::Query;
 use crate::id::{ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
 use crate::position::Start;

@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use realtime_connector_core::command::{Command, Publish, Target};
-use realtime_connector_core::event::{CursorPositions, Event};
+use realtime_connector_core::cursor::CursorPositions;
+use realtime_connector_core::event::Event;
 use realtime_connector_core::frame::Dialect;
 use realtime_connector_core::history::{HistoryPage, Span};
 use realtime_connector_core::id::{AppId, ChannelKey, ChannelName, ConnectionId, EventType, MessageId};

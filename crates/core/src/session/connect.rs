@@ -1,7 +1,8 @@
 //! The beginning of a session.
 
 use crate::command::Ref;
-use crate::event::{EpochPositions, Subscribed};
+use crate::cursor::EpochPositions;
+use crate::event::Subscribed;
 use crate::rejection::Rejection;
 
 /// The first subscriptions of a session, collected for its `connected` frame.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Worker;
 use super::audience::Local;
 use super::output::Output;
-use crate::event::CursorPositions;
+use crate::cursor::CursorPositions;
 use crate::frame::{Dialect, Frame};
 use crate::id::ConnectionKey;
 use crate::limits;

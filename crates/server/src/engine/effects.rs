@@ -148,11 +148,15 @@ impl WorkerLoop {
         if self.node.echo.is_some() && !dialect.is_sse() {
             return self.read(key, Until::Short);
         }
+        let mut identity = adoption.identity;
+        if let Some(user) = identity.as_mut().and_then(|identity| identity.user.as_mut()) {
+            *user = user.detached();
+        }
         let opened = Opened {
             connection: key,
             dialect,
             client: adoption.client,
-            identity: adoption.identity,
+            identity,
             connect: adoption.connect,
             reference: adoption.reference,
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::streams::Streams;
 use crate::command::Connect;
-use crate::event::CursorPositions;
+use crate::cursor::CursorPositions;
 use crate::frame::{Dialect, Frame};
 use crate::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, UserId};
 use crate::position::Start;

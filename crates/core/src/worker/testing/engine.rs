@@ -3,22 +3,22 @@
 use std::rc::Rc;
 
 use super::client::{Arrival, Stage};
+use super::kinds::{count, draft, identify, is_answer, is_request};
 use super::node::{Caller, Node};
 use super::render;
 use super::streams::Facts;
 use crate::command::Ack;
-use crate::event::{CursorPositions, Event, Outcome};
+use crate::cursor::CursorPositions;
+use crate::event::{Event, Outcome};
 use crate::frame::Frame;
 use crate::history::Block;
 use crate::id::{ChannelKey, ConnectionKey, SlotKey, WorkerId};
 use crate::limits;
 use crate::options::Retention;
-use crate::permissions::{Grants, Identity};
-use crate::position::{GapReason, Offset};
-use crate::publish::Draft;
+use crate::position::Offset;
 use crate::rejection::{Close, Lost, Rejection, RejectionKind};
 use crate::worker::peers::Peer;
-use crate::worker::{Answer, Call, Input, LogFailure, NotAppended, Output, PeerMessage};
+use crate::worker::{Answer, Input, LogFailure, NotAppended, Output};
 
 /// Rounds after which a node that still moves is broken.
 const ROUNDS_MAX: u64 = 100_000;
@@ -449,75 +449,4 @@ impl Node {
         }
         it.journal.push_back(line);
     }
-}
-
-/// The message that comes to its home with this input.
-fn draft(input: &Input) -> Option<&Draft> {
-    if let Input::Peer { message: PeerMessage(Peer::Publish(draft)), .. }
-    | Input::Call { call: Call::Publish(draft), .. } = input
-    {
-        return Some(draft);
-    }
-    None
-}
-
-fn is_request(message: &Peer) -> bool {
-    match message {
-        Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) | Peer::History(_) | Peer::TakeOver(_) => true,
-        Peer::Attached(_)
-        | Peer::HistoryAnswer(_)
-        | Peer::TakenOver(_)
-        | Peer::Refused { .. }
-        | Peer::Pulled(_)
-        | Peer::Published(_)
-        | Peer::Deliver { .. }
-        | Peer::Behind { .. }
-        | Peer::Interest { .. } => false,
-    }
-}
-
-fn is_answer(message: &Peer) -> bool {
-    match message {
-        Peer::Attached(_)
-        | Peer::Refused { .. }
-        | Peer::Pulled(_)
-        | Peer::Published(_)
-        | Peer::HistoryAnswer(_)
-        | Peer::TakenOver(_) => true,
-        Peer::Attach(_)
-        | Peer::History(_)
-        | Peer::TakeOver(_)
-        | Peer::Pull(_)
-        | Peer::Publish(_)
-        | Peer::Deliver { .. }
-        | Peer::Behind { .. }
-        | Peer::Interest { .. } => false,
-    }
-}
-
-/// Messages and offsets in excluded gaps that a frame stands for.
-pub(super) fn count(frame: &Frame) -> (u64, u64) {
-    match frame.event() {
-        Event::Message(_) => (1, 0),
-        Event::Gap { gap, .. } if gap.reason == GapReason::Excluded => {
-            (0, gap.range.map_or(0, |(from, to)| to + 1 - from))
-        }
-        Event::Gap { .. }
-        | Event::Connected(_)
-        | Event::Ok { .. }
-        | Event::Error { .. }
-        | Event::Subscribed { .. }
-        | Event::Unsubscribed { .. }
-        | Event::Ping
-        | Event::Heartbeat
-        | Event::Pong { .. }
-        | Event::Goaway { .. } => (0, 0),
-    }
-}
-
-/// Tokens of tests: `ada` is the user ada, `ada!` may not publish, `-` is refused.
-pub(crate) fn identify(token: &str) -> Option<Identity> {
-    let (name, grants) = token.strip_suffix('!').map_or((token, Grants::ALL), |name| (name, Grants::LISTEN));
-    let user = crate::id::UserId::parse(name).ok().filter(|_| name != "-")?;
-    Some(Identity { user: Some(user), grants, ..Identity::default() })
 }

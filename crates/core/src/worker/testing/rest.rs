@@ -131,7 +131,7 @@ impl Node {
         }
         for session in self.workers.iter().flat_map(|worker| worker.sessions.iter_from(0)) {
             for frame in session.outbox.iter() {
-                let (messages, excluded) = super::engine::count(frame);
+                let (messages, excluded) = super::kinds::count(frame);
                 queued += messages;
                 passed += excluded;
             }

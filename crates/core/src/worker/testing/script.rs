@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::engine::identify;
+use super::kinds::identify;
 use super::node::{Node, Plan, words};
 use super::words::{command, connect, history, options, publish};
 use crate::command::{History, Listen};

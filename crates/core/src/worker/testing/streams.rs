@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::log::MemoryLog;
 use super::render;
-use crate::event::{CursorPositions, Subscribed};
+use crate::cursor::CursorPositions;
+use crate::event::Subscribed;
 use crate::id::{Audience, ChannelKey, ConnectionId};
 use crate::position::{Gap, GapReason, Offset, Position, Start};
 use crate::record::Record;
