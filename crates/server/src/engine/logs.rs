@@ -18,12 +18,14 @@ const LOCATE: u64 = 1 << 61;
 pub(super) struct Logs {
     memory: MemoryLog,
     durable: Option<SqliteLog>,
+    /// What the operator was told last. A store that fails does so for every message, and the log may lie on the same disk.
+    told: Option<LogFailure>,
 }
 
 impl Logs {
     /// A memory log of this life, and the store's if there is one. `wake` is rung when the store has answered.
     pub(super) fn new(epoch: Epoch, store: Option<&Sqlite>, wake: Wake) -> Self {
-        Self { memory: MemoryLog::new(epoch), durable: store.map(|store| store.log(wake)) }
+        Self { memory: MemoryLog::new(epoch), durable: store.map(|store| store.log(wake)), told: None }
     }
 
     pub(super) fn open(&mut self, home: SlotKey, channel: &ChannelKey, retention: Option<Retention>) {
@@ -71,7 +73,35 @@ impl Logs {
 
     /// The next answer, in core's words.
     pub(super) fn poll(&mut self) -> Option<Input> {
-        self.memory.poll().or_else(|| self.durable.as_mut()?.poll()).map(answer)
+        if let Some(completion) = self.memory.poll() {
+            return Some(answer(completion));
+        }
+        let completion = self.durable.as_mut()?.poll()?;
+        self.tell(&completion);
+        Some(answer(completion))
+    }
+
+    /// Tells the operator when the store begins to fail in some way, and when it takes messages again.
+    fn tell(&mut self, completion: &Completion) {
+        match completion {
+            Completion::Failed { error, .. } => {
+                let failure = failure(error);
+                if failure != LogFailure::Busy && self.told.replace(failure) != Some(failure) {
+                    tracing::error!(%error, "failed to use the store; told once until it works again");
+                }
+            }
+            Completion::Committed { .. } => {
+                if self.told.take().is_some() {
+                    tracing::warn!("the store works again");
+                }
+            }
+            Completion::Opened { .. }
+            | Completion::Duplicate { .. }
+            | Completion::Conflict { .. }
+            | Completion::Read { .. }
+            | Completion::Located { .. }
+            | Completion::Purged { .. } => {}
+        }
     }
 
     fn durable(&mut self) -> &mut SqliteLog {
@@ -99,16 +129,17 @@ fn answer(completion: Completion) -> Input {
     }
 }
 
-fn failed(home: SlotKey, ticket: Option<u64>, error: &LogError) -> Input {
-    let failure = match error {
+fn failure(error: &LogError) -> LogFailure {
+    match error {
         LogError::Busy => LogFailure::Busy,
         LogError::Full => LogFailure::Full,
         LogError::Corrupt { .. } => LogFailure::Damaged,
         LogError::Unavailable | LogError::TooLarge { .. } => LogFailure::Unavailable,
-    };
-    if failure != LogFailure::Busy {
-        tracing::error!(%error, "failed to use the store");
     }
+}
+
+fn failed(home: SlotKey, ticket: Option<u64>, error: &LogError) -> Input {
+    let failure = failure(error);
     match ticket {
         None => Input::LogNotOpened { home, failure },
         Some(ticket) if ticket & READ > 0 => Input::LogRead { home, from: ticket & !READ, result: Err(failure) },

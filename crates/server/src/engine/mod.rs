@@ -41,7 +41,7 @@ pub(crate) use front::{Adoption, FrontDoor, Place, Stream};
 use front::{ClosesDoor, FrontMessage, Reply};
 use logs::Logs;
 use queue::{Doorbell, PeerQueue};
-use realtime_connector_store::sqlite::Sqlite;
+use realtime_connector_store::sqlite::{Pulse, Sqlite};
 use stopped::Stopped;
 
 /// The token of a worker's doorbell; connections use their slot.
@@ -80,6 +80,8 @@ pub(crate) struct Node {
     pub(crate) stopped: Stopped,
     lifecycle_dropped: AtomicU64,
     next_worker: AtomicUsize,
+    /// That of the store, if there is one.
+    store: Option<Pulse>,
 }
 
 /// What the front has to serve: the engine's questions and events.
@@ -149,6 +151,7 @@ impl Engine {
             stopped: Stopped::default(),
             lifecycle_dropped: AtomicU64::new(0),
             next_worker: AtomicUsize::new(0),
+            store: store.as_ref().map(Sqlite::pulse),
         });
         let threads = polls
             .into_iter()
@@ -234,6 +237,11 @@ impl Node {
     /// Lifecycle events that handlers were too slow for.
     pub(crate) fn lifecycle_dropped(&self) -> u64 {
         self.lifecycle_dropped.load(Ordering::Relaxed)
+    }
+
+    /// Whether what is published can be kept, as far as anything shall be kept.
+    pub(crate) fn store_is_writing(&self) -> bool {
+        self.store.as_ref().is_none_or(Pulse::is_writing)
     }
 
     fn door(&self, worker: WorkerId) -> &FrontDoor {
