@@ -1,4 +1,4 @@
-//! Positions and connection ids of URLs.
+//! Positions, connection ids, places in the past and cursors of pages, as they stand in URLs.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -59,6 +59,9 @@ pub(crate) struct SettingArgs {
     /// Worker threads; 0 is one per core [default: 0]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<String>,
+    /// Folder of a store: messages outlive the process [default: they are kept in memory only]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<String>,
     /// API key to accept, at least 32 characters; may be repeated. Other users of this machine can see flags: prefer
     /// REALTIME__AUTH__API_KEYS__0__KEY_FILE
     #[arg(long = "api-key", value_name = "KEY")]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::cursor::EpochPositions;
 use crate::history::Query;
 use crate::id::{ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
 use crate::position::Start;
@@ -43,8 +44,12 @@ pub enum Command {
 pub struct Connect {
     /// Credentials; `None` means those of the handshake.
     pub token: Option<String>,
-    /// The session token of a former connection.
+    /// The session token of a former connection, as it was sent.
     pub resume: Option<String>,
+    /// The former connection, once its token has been verified: the session to continue.
+    pub former: Option<ConnectionId>,
+    /// Positions of its channels that the client is known to have, for those that it does not list.
+    pub positions: Vec<EpochPositions>,
     /// The device.
     pub device: Option<DeviceId>,
     /// The client's own metadata.

@@ -70,6 +70,13 @@ macro_rules! name_type {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The same name in memory of the present thread. What lives as long as a connection must not lie between the buffers
+            /// of a thread that has long let go of them, or their pages never come back.
+            #[must_use]
+            pub fn detached(&self) -> Self {
+                Self(Arc::from(&*self.0))
+            }
         }
 
         impl std::str::FromStr for $name {

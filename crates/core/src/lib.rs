@@ -16,6 +16,7 @@
 //! | [`limits`], [`options`] | every bound, with its unit and reason |
 
 pub mod command;
+pub mod cursor;
 pub mod event;
 pub mod frame;
 pub mod history;

@@ -36,6 +36,8 @@ pub const OUTBOX_RECORDS: u32 = 128;
 pub const OUTBOX_BYTES: u32 = 256 * 1024;
 /// Replies that may wait for one connection beyond its records before its socket is no longer read.
 pub const OUTBOX_REPLIES: u32 = 64;
+/// Commands of one connection that may be at their homes before its socket is no longer read: a full write of answers.
+pub const COMMANDS_IN_FLIGHT: u16 = 64;
 /// Empty outboxes kept for reuse by one worker (about 1 KiB each): as many as one turn under load touches.
 pub const OUTBOX_POOL: usize = 2_048;
 
@@ -86,7 +88,7 @@ pub const DEDUP_WAITERS: usize = 64;
 /// Committed records held per channel until the ones before them arrive.
 pub const COMMIT_HOLD: usize = 64;
 
-/// Time a connection has to send its `connect` frame.
+/// Time a connection has to send its `connect` frame, and its channels then have to answer.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// Time for the answer to a token: that of the authenticator, 10 s, and some to come back from it.
 pub const ASK_DEADLINE: Duration = Duration::from_secs(12);
@@ -107,8 +109,18 @@ pub const STRIKES_MAX: u8 = 10;
 /// See [`STRIKES_MAX`].
 pub const STRIKE_WINDOW: Duration = Duration::from_secs(10);
 
-/// How long a channel without listeners and history is remembered: the resume window.
-pub const CHANNEL_LINGER: Duration = Duration::from_secs(120);
+/// How long a session waits to be continued after its connection ended. Covers a lift, a tunnel and a reboot of the router.
+pub const RESUME_WINDOW: Duration = Duration::from_secs(120);
+/// Sessions of one worker that wait to be continued; the oldest give way. About 300 bytes each: 20 MiB.
+pub const RESUMABLE_SESSIONS: usize = 65_536;
+/// Former connections a session remembers, so that what excluded one of them excludes it still.
+pub const FORMER_CONNECTIONS: usize = 8;
+/// How long a channel without listeners and history is remembered.
+pub const CHANNEL_LINGER: Duration = RESUME_WINDOW;
+
+/// Channels at home at one worker. One without history takes about half a KiB, so that names made up at random cost no more than
+/// [`HISTORY_TOTAL_BYTES`]; what lies beyond is refused until [`CHANNEL_LINGER`] has cleared some.
+pub const CHANNELS_PER_WORKER: usize = 512 * 1024;
 
 /// Requests a worker may have open at one peer. Each reserves the place of its answer.
 pub const CREDITS: u32 = 1_280;
@@ -125,10 +137,13 @@ pub const WALK_STEPS: usize = 1_024;
 pub const SCAN_MAX: usize = 10_000;
 /// Items in one page of a list.
 pub const LIST_MAX: usize = 1_000;
+/// Sessions looked at in one turn whose next page finds no credit. They go to the end of the line, so that those of other peers come up
+/// without a crowd being rotated whole in every turn.
+pub const PULLS_REFUSED: usize = 256;
 /// Encoded records a worker keeps for subscribers that catch up.
 pub const FRAME_CACHE: usize = 1_024;
 
 // A ring that holds fewer than four outboxes could not catch up a reader that was slow for a moment.
 const _: () = assert!(HISTORY_RECORDS >= 4 * OUTBOX_RECORDS && HISTORY_BYTES >= 4 * OUTBOX_BYTES);
-// One command asks for all its channels, `$all` and `$user`.
-const _: () = assert!(CHANNELS_PER_CONNECTION_MAX + 2 < CREDITS);
+// One command asks for all its channels, `$all`, `$user` and the session to continue.
+const _: () = assert!(CHANNELS_PER_CONNECTION_MAX + 3 < CREDITS);

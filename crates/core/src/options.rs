@@ -54,7 +54,7 @@ impl Default for Options {
 /// Bounds inside a node. Nobody has a reason to change them but a test, which makes them small to reach what lies behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Requests a worker may have open at one peer; more than `channels_per_connection` + 2.
+    /// Requests a worker may have open at one peer; more than `channels_per_connection` + 3.
     pub credits: u32,
     /// Records on their way to one peer.
     pub deliveries: u32,
@@ -62,6 +62,8 @@ pub struct Bounds {
     pub delivery_bytes: u64,
     /// Records in one page of a catch-up; at least 1.
     pub page_records: usize,
+    /// Channels at home at one worker, beyond which new ones are refused.
+    pub channels: usize,
     /// Listeners visited before a walk may pause for the first time; at least 1.
     pub walk_steps: usize,
 }
@@ -73,6 +75,7 @@ impl Default for Bounds {
             deliveries: limits::DELIVERIES,
             delivery_bytes: limits::DELIVERY_BYTES,
             page_records: limits::PAGE_RECORDS,
+            channels: limits::CHANNELS_PER_WORKER,
             walk_steps: limits::WALK_STEPS,
         }
     }
@@ -134,16 +137,22 @@ pub struct Rule {
 }
 
 impl Options {
-    /// Requests one command may cause at one peer: `connect` with all its channels, `$all` and `$user`.
+    /// Requests one command may cause at one peer: `connect` with all its channels, `$all`, `$user` and the session to continue.
     #[must_use]
     pub const fn requests_per_command(&self) -> u32 {
-        self.channels_per_connection + 2
+        self.channels_per_connection + 3
     }
 
     /// How long the store keeps a channel's messages; `None` where it does not.
     #[must_use]
     pub fn retention(&self, channel: &ChannelKey) -> Option<Retention> {
         self.rule(channel).map_or(self.retention, |rule| rule.retention)
+    }
+
+    /// Whether any channel's messages are stored.
+    #[must_use]
+    pub fn stores(&self) -> bool {
+        self.retention.is_some() || self.rules.iter().any(|rule| rule.retention.is_some())
     }
 
     /// The first rule that matches a channel. `$all` and users' channels have none.

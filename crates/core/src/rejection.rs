@@ -128,6 +128,8 @@ pub enum Close {
     ConnectDeadline,
     /// Blocked.
     Blocked,
+    /// Another connection has taken the session over.
+    TakenOver,
     /// More connections than allowed.
     ConnectionLimit,
     /// Broke the protocol again and again.
@@ -142,6 +144,26 @@ pub enum Close {
     Silent,
     /// Its authorisation is over.
     TokenExpired,
+}
+
+impl Close {
+    /// Whether the connection is ended for good, by its client or by the application.
+    pub(crate) const fn is_final(self) -> bool {
+        match self {
+            Self::Normal | Self::Stopped => true,
+            Self::Unauthenticated
+            | Self::ConnectDeadline
+            | Self::Blocked
+            | Self::TakenOver
+            | Self::ConnectionLimit
+            | Self::Protocol
+            | Self::Overloaded
+            | Self::Slow
+            | Self::Drain
+            | Self::Silent
+            | Self::TokenExpired => false,
+        }
+    }
 }
 
 /// What the engine saw of a connection's end when the peer or the network caused it.

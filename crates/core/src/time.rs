@@ -10,6 +10,9 @@ use std::time::Duration;
 pub struct Time(u64);
 
 impl Time {
+    /// Later than any deadline.
+    pub const MAX: Self = Self(u64::MAX);
+
     /// The instant `ms` milliseconds after the origin.
     #[must_use]
     pub const fn from_ms(ms: u64) -> Self {

@@ -19,6 +19,10 @@ use crate::event_bus::EventBus;
 use crate::http::cors::Cors;
 use crate::transport::request::UserAgents;
 
+/// Sockets with HTTP beyond the capacity for connections, all of which may shake hands at once: health checks, and what callers of
+/// the API keep open.
+const SOCKETS_SPARE: usize = 1_024;
+
 /// The state behind every handler.
 pub(crate) struct App {
     pub(crate) node: Arc<Node>,
@@ -30,7 +34,7 @@ pub(crate) struct App {
     pub(crate) cors: Cors,
     pub(crate) user_agents: UserAgents,
     pub(crate) event_bus: EventBus,
-    /// Connections are welcome.
+    /// Connections are welcome, as far as it is for the application to say.
     pub(crate) ready: AtomicBool,
     /// Connections, from their handshake to the end of their stream.
     connections: Arc<AtomicUsize>,
@@ -38,6 +42,8 @@ pub(crate) struct App {
     pub(crate) capacity: usize,
     /// The application's authenticator knows what a `ticket` is; those of the server do not.
     pub(crate) takes_tickets: bool,
+    /// Sockets of our own listener that belong to HTTP: requests, handshakes, and HTTP/2 with or without streams.
+    sockets: Arc<AtomicUsize>,
     /// Serves the page of dev mode, and something to show on it.
     pub(crate) playground: bool,
     /// How the earthquakes of the playground are steered.
@@ -77,6 +83,7 @@ impl App {
             connections: Arc::default(),
             capacity,
             takes_tickets: false,
+            sockets: Arc::default(),
             playground: false,
             earthquakes: earthquakes::Control::default(),
             clock: Clock::new(std::time::Instant::now()),
@@ -89,7 +96,7 @@ impl App {
     /// # Errors
     /// Why not, for people.
     pub(crate) fn readiness(&self) -> Result<(), &'static str> {
-        if !self.ready.load(Ordering::Relaxed) {
+        if !self.is_ready() {
             return Err("going down");
         }
         // Connections that come anyway are served: reading and what is kept in memory only go on.
@@ -104,7 +111,7 @@ impl App {
     /// # Errors
     /// `overloaded` beyond `limits.connections`, and while the server goes down.
     pub(crate) fn take_place(&self) -> Result<Place, Rejection> {
-        if !self.ready.load(Ordering::Relaxed) {
+        if !self.is_ready() {
             let rejection = Rejection::new(RejectionKind::Overloaded, "the server is going down");
             return Err(rejection.retry_after_ms(1_000 + self.jitter() % 4_000));
         }
@@ -113,6 +120,16 @@ impl App {
             let rejection = Rejection::new(RejectionKind::Overloaded, message).limit(self.capacity as u64);
             rejection.retry_after_ms(5_000 + self.jitter() % 10_000)
         })
+    }
+
+    /// The place of one more socket with HTTP; `None` when there are too many, which only idle ones can be.
+    pub(crate) fn take_socket(&self) -> Option<Place> {
+        Place::take(&self.sockets, self.capacity.saturating_add(SOCKETS_SPARE))
+    }
+
+    /// Whether connections are welcome.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed) && !self.node.has_failed()
     }
 
     /// A number that spreads clients out: a Weyl sequence over the golden ratio never bunches.
@@ -157,12 +174,6 @@ impl App {
             }
         }
         Ok(all)
-    }
-
-    /// Connections on all workers; those of workers that have stopped are gone.
-    pub(crate) async fn count_connections(&self) -> u64 {
-        let figures = self.figures().await.unwrap_or_default();
-        figures.iter().map(|figures| figures.connections).sum()
     }
 }
 

@@ -21,9 +21,10 @@ use crate::connections::Connections;
 use crate::engine::{Engine, Node};
 use crate::error::Error;
 use crate::event_bus::EventBus;
+use crate::history::{HistoryPage, HistoryQuery};
 use crate::message::{Message, Target};
 use crate::transport::listen;
-use crate::{earthquakes, http, inert, runtime};
+use crate::{earthquakes, history, http, inert, runtime};
 
 /// How long the event bus may take for what the engine said last.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
@@ -113,7 +114,18 @@ impl Live {
 
 impl RealtimeConnector {
     pub(crate) fn live(live: Live, event_bus: EventBus) -> Self {
-        Self::new(State::Live(Box::new(live)), event_bus)
+        let mut failure = live.app.node.watch_failure();
+        let connector = Self::new(State::Live(Box::new(live)), event_bus);
+        let inner = Arc::downgrade(&connector.inner);
+        connector.inner.runtime.spawn(async move {
+            // The node ends with its last handle, which is no failure.
+            if failure.wait_for(|failed| *failed).await.is_ok()
+                && let Some(inner) = inner.upgrade()
+            {
+                inner.stop.send_replace(true);
+            }
+        });
+        connector
     }
 
     pub(crate) fn inert(config: Config, event_bus: EventBus) -> Self {
@@ -173,6 +185,40 @@ impl RealtimeConnector {
             }
             State::Inert(_) => Ok(inert::published(publish.id)),
         }
+    }
+
+    /// A page of what a channel, a user or everyone was sent, as far as it is kept.
+    ///
+    /// A connector that is not enabled has no past.
+    ///
+    /// # Errors
+    /// What a client would be told: a name that is none, `NotFound` for the id of a message that is not kept, overload, a store that
+    /// does not answer.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), realtime_connector::Error> {
+    /// use realtime_connector::{Config, HistoryQuery, Message, Target, create_realtime_connector};
+    ///
+    /// let rc = create_realtime_connector(Config::default()).await?;
+    /// for n in 1..=5 {
+    ///     rc.broadcast(Message::new("update", n), Target::channel("orders")).await?;
+    /// }
+    /// let mut query = HistoryQuery::oldest().limit(2);
+    /// let mut seen = Vec::new();
+    /// loop {
+    ///     let page = rc.history(Target::channel("orders"), query).await?;
+    ///     seen.extend(page.messages.into_iter().map(|message| message.data));
+    ///     let Some(next) = page.next else { break };
+    ///     query = HistoryQuery::next(next).limit(2);
+    /// }
+    /// assert_eq!(seen, [1, 2, 3, 4, 5]);
+    /// # Ok(()) }
+    /// ```
+    pub async fn history(&self, target: Target, query: HistoryQuery) -> Result<HistoryPage, Rejection> {
+        let channel = history::channel(target.into_core()?)?;
+        let Some(node) = self.node() else { return Ok(HistoryPage::empty()) };
+        let page = runtime::within(&self.inner.runtime, node.history(channel, query.into_core())).await?;
+        Ok(HistoryPage::of(page))
     }
 
     /// The connections of this node: list, look at, disconnect, subscribe.
@@ -258,7 +304,7 @@ impl RealtimeConnector {
         tokio::time::sleep(not_ready).await;
         self.inner.stop.send_replace(true);
         app.node.drain();
-        while tokio::time::Instant::now() < deadline && app.count_connections().await > 0 {
+        while tokio::time::Instant::now() < deadline && app.node.talking() > 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         app.node.stop();
@@ -295,8 +341,39 @@ impl Serving {
         self.local_addr
     }
 
-    /// Waits until it has been told to stop.
+    /// Waits until it has been told to stop, or the server has ended by itself because one of its workers did.
     pub async fn wait(self) {
         drop(self.task.await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use serde_json::json;
+    use tower_service::Service;
+
+    use super::*;
+
+    async fn health(router: &mut Router) -> u16 {
+        let request = Request::get("/health/ready").header("host", "localhost").body(Body::empty());
+        router.call(request.expect("a request")).await.expect("routers do not fail").status().as_u16()
+    }
+
+    /// A node without one of its workers went on: ready, with callers that waited for ever.
+    #[tokio::test]
+    async fn a_node_that_has_failed_serves_no_more_and_says_so() {
+        let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let config = Config { listen, workers: 2, ..Config::default() };
+        let connector = Builder::new(config).dev().playground(false).build().expect("the configuration is sound");
+        let mut router = connector.router().expect("it is guarded");
+        let serving = connector.serve().await.expect("a port");
+        assert_eq!(health(&mut router).await, 200);
+        connector.node().expect("it is enabled").fail(1);
+        assert_eq!(health(&mut router).await, 503);
+        serving.wait().await;
+        connector.shutdown().await;
+        assert!(connector.broadcast(Message::new("t", json!(1)), Target::channel("c")).await.is_err());
     }
 }

@@ -19,6 +19,7 @@
 //! | [`create_realtime_connector`], [`get_realtime_connector`], [`Builder`] | make a connector, find it again |
 //! | [`RealtimeConnector`] | publish, look, steer, serve, mount |
 //! | [`Message`], [`Target`], [`PublishResult`] | what is sent, to whom, and what became of it |
+//! | [`HistoryQuery`], [`HistoryPage`] | what was |
 //! | [`Connections`] | who is here |
 //! | [`EventBus`], [`Event`] | what happened, and who acts on it |
 //! | [`Config`], [`config`] | every setting |
@@ -38,6 +39,7 @@ mod engine;
 mod error;
 mod event_bus;
 mod handle;
+mod history;
 mod hooks;
 mod http;
 mod inert;
@@ -56,10 +58,11 @@ pub use event_bus::{
     Subscription,
 };
 pub use handle::{RealtimeConnector, Serving, create_realtime_connector, get_realtime_connector};
+pub use history::{At, HistoryCursor, HistoryMessage, HistoryPage, HistoryQuery};
 pub use message::{Ack, Message, Target};
 pub use realtime_connector_core::event::Published as PublishResult;
 pub use realtime_connector_core::id::{MessageId, UserId};
-pub use realtime_connector_core::position::{Epoch, Position};
+pub use realtime_connector_core::position::{Epoch, Gap, GapReason, Position};
 pub use realtime_connector_core::rejection::{Rejection, RejectionKind};
 pub use realtime_connector_core::time::UnixMs;
 

@@ -213,7 +213,7 @@ impl Target {
         Self { channel: Some(channel.into()), ..self }
     }
 
-    fn into_core(self) -> Result<CoreTarget, Rejection> {
+    pub(crate) fn into_core(self) -> Result<CoreTarget, Rejection> {
         let channel = self.channel.map(|name| ChannelName::parse(&name)).transpose();
         let channel = channel.map_err(|error| Rejection::name("channel", error))?;
         let user = self.user.map(|name| UserId::parse(&name)).transpose();

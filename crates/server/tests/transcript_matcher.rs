@@ -24,6 +24,7 @@ fn every_kind_of_line_is_read() {
         "{\"to\":\"ada\",\"frame\":{\"op\":\"pong\"}}\n",
         "{\"http\":\"POST /api/broadcast\",\"body\":{},\"status\":400,\"answer\":{\"code\":\"bad_request\"}}\n",
         "{\"silent\":\"ada\"}\n",
+        "{\"pass\":20}\n",
         "{\"close\":\"ada\"}\n",
         "{\"closed\":\"bob\",\"code\":4003}\n",
     ));
@@ -48,6 +49,7 @@ fn every_kind_of_line_is_read() {
         Step::To { client: ada(), frame: json!({"op": "pong"}), times: 1 },
         http,
         Step::Silent { client: ada() },
+        Step::Pass { ms: 20 },
         Step::Close { client: ada() },
         Step::Closed { client: bob(), code: 4003 },
     ];
@@ -61,7 +63,9 @@ fn the_first_line_says_what_is_shown() {
     let transcript = Transcript::parse(text).expect("a good file");
     assert_eq!(transcript.about, "x");
     assert_eq!(transcript.rules, ["PUB-1", "PUB-2"]);
-    assert_eq!(transcript.only.as_deref(), Some("sse"));
+    assert_eq!((transcript.only.as_deref(), transcript.store), (Some("sse"), false));
+    let text = "{\"about\":\"x\",\"rules\":[\"PUB-1\"],\"store\":true}\n{\"open\":\"a\",\"query\":{}}";
+    assert!(Transcript::parse(text).expect("a good file").store);
 }
 
 #[test]
@@ -75,6 +79,7 @@ fn what_is_wrong_is_told_with_its_line() {
     check("{\"rules\":[\"PUB-1\"]}", "line 1: about");
     check("{\"about\":\"x\",\"rules\":[]}", "line 1: rules");
     check("{\"about\":\"x\",\"rules\":[\"A-1\"],\"only\":\"smoke\"}", "only must be");
+    check("{\"about\":\"x\",\"rules\":[\"A-1\"],\"store\":\"yes\"}", "store must be true");
     check(HEAD, "nothing happens");
     check(&format!("{open}nonsense"), "line 3: no JSON object");
     check(&format!("{open}{{\"says\":\"ada\"}}"), "line 3: no kind of line");
@@ -87,6 +92,8 @@ fn what_is_wrong_is_told_with_its_line() {
     check(&format!("{open}{{\"to\":\"ada\",\"frame\":3}}"), "frame must be an object");
     check(&format!("{open}{{\"to\":\"ada\",\"frame\":{{}},\"times\":0}}"), "times");
     check(&format!("{open}{{\"http\":\"/api/info\"}}"), "METHOD");
+    check(&format!("{open}{{\"pass\":0}}"), "above 0");
+    check(&format!("{open}{{\"pass\":60000}}"), "at most 1000");
     check(&format!("{open}{{\"closed\":\"ada\",\"code\":70000}}"), "code");
     check(&format!("{open}{{\"open\":\"bob\",\"query\":{{\"since\":3}}}}"), "values are strings");
 }

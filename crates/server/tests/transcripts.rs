@@ -1,5 +1,5 @@
 //! Every transcript of `protocol/transcripts`, against a server of its own: over WebSocket and over SSE with POST, with one worker
-//! and with three.
+//! and with three. Those that ask for a store get one in a folder of their own.
 //!
 //! Each is a case of its own: `cargo test --test transcripts -- publish/` runs a folder. What fails says where:
 //! `publish/exclude.jsonl:7: …`, with both frames.
@@ -7,9 +7,12 @@
 #[path = "support/client.rs"]
 #[expect(dead_code, reason = "this test uses a part of it")]
 mod client;
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "support/player.rs"]
 mod player;
 #[path = "support/server.rs"]
+#[expect(dead_code, reason = "this test uses a part of it")]
 mod server;
 #[path = "support/transcript.rs"]
 mod transcript;
@@ -17,8 +20,11 @@ mod transcript;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use folder::Folder;
 use libtest_mimic::{Arguments, Failed, Trial};
 use player::{Player, Provider};
+use realtime_connector::Config;
+use realtime_connector::config::Store;
 use server::Server;
 use transcript::Transcript;
 
@@ -66,7 +72,9 @@ fn run(file: &str, text: &str, provider: Provider, workers: u32) -> Result<(), F
     let transcript = Transcript::parse(text).map_err(|error| format!("{file}: {error}"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let server = Server::start(workers).await;
+        let folder = transcript.store.then(Folder::new);
+        let store = Store { path: folder.as_ref().and_then(Folder::setting), ..Store::default() };
+        let server = Server::start_with(Config { workers, store, ..Config::default() }).await;
         let result = Player::new(server.addr, provider).play(&transcript).await;
         server.stop().await;
         let (about, rules) = (&transcript.about, transcript.rules.join(" "));

@@ -13,7 +13,7 @@
 //! | 1 | count of positions, at least 1 |
 //! | 8 + 1…8 each | fingerprint of the channel (big endian), offset (7 bits a byte, low ones first, the top bit says that more come) |
 
-use realtime_connector_core::event::{CursorPositions, EpochPositions};
+use realtime_connector_core::cursor::{CursorPositions, EpochPositions};
 use realtime_connector_core::id::{CONNECTION_ID_BYTES, ConnectionId};
 use realtime_connector_core::limits::{CURSOR_EPOCHS, SAFE_INTEGER_MAX};
 use realtime_connector_core::position::{Epoch, Position};
@@ -100,10 +100,7 @@ impl Cursor {
     /// The position in a channel, by its fingerprint.
     #[must_use]
     pub fn position(&self, fingerprint: u64) -> Option<Position> {
-        self.positions.iter().flatten().find_map(|group| {
-            let (_, offset) = group.offsets.iter().find(|(print, _)| *print == fingerprint)?;
-            Some(Position { epoch: group.epoch.clone(), offset: *offset })
-        })
+        self.positions.iter().flatten().find_map(|group| group.position(fingerprint))
     }
 }
 

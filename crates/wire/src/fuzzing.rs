@@ -12,11 +12,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use realtime_connector_core::command::{Command, Publish, Target};
-use realtime_connector_core::event::{CursorPositions, Event};
+use realtime_connector_core::cursor::CursorPositions;
+use realtime_connector_core::event::Event;
 use realtime_connector_core::frame::Dialect;
+use realtime_connector_core::history::{HistoryPage, Span};
 use realtime_connector_core::id::{AppId, ChannelKey, ChannelName, ConnectionId, EventType, MessageId};
 use realtime_connector_core::limits::SAFE_INTEGER_MAX;
-use realtime_connector_core::position::Epoch;
+use realtime_connector_core::position::{Epoch, Position};
 use realtime_connector_core::record::Record;
 use realtime_connector_core::rejection::Rejection;
 use realtime_connector_core::time::{Time, UnixMs};
@@ -152,7 +154,7 @@ pub fn sse_block(data: &[u8]) {
     assert_eq!(sse_events(&with_cursor)[0].id.as_deref(), Some("AgF0"));
 }
 
-/// Positions and connection ids as they stand in URLs.
+/// Positions, connection ids, places in the past and cursors of pages as they stand in URLs.
 ///
 /// # Panics
 /// When one has two spellings.
@@ -165,6 +167,23 @@ pub fn url_names(data: &[u8]) {
     if let Some(id) = json::parse_connection_id(text) {
         assert_eq!(json::connection_id_to_string(id), text);
     }
+    for name in ["since", "cursor"] {
+        match json::query_of(|asked| (asked == name).then_some(text), 1) {
+            Ok(query) => check_next(&query.span, text),
+            Err(rejection) => check_rejection(&rejection),
+        }
+    }
+}
+
+/// The cursor of a page comes back as it was.
+fn check_next(span: &Span, text: &str) {
+    let Span::Rest(rest) = span else { return };
+    let position = Position { epoch: rest.epoch.clone(), offset: rest.until };
+    let page = HistoryPage { records: Vec::new(), position, next: Some(rest.clone()), gap: None };
+    let mut out = Vec::new();
+    json::write_history(&mut out, &page, &ChannelKey::everyone(AppId::default()));
+    let written: Value = serde_json::from_slice(&out).expect("an object");
+    assert_eq!(written["next"], text);
 }
 
 /// A message of a channel, ephemeral and without extras.

@@ -168,6 +168,7 @@ fn connect() {
             Subscribe { listen: Listen::OwnUser, start: Start::Now },
         ],
         pings: true,
+        ..Connect::default()
     };
     let fields = r#","token":"t.t.t","resume":"s.9","deviceId":"phone","meta":{"app":"web 3.1"},"pings":true,
         "subscriptions":[{"channel":"orders","since":{"epoch":"k3f9","offset":1040}},{"channel":"news","rewind":5},

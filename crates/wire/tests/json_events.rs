@@ -80,23 +80,28 @@ fn connected() {
         reference: None,
         connection: connection(),
         user: None,
+        resumed: false,
         expires_at: None,
         heartbeat_ms: 15_000,
         message_bytes: 65_536,
         channels: 256,
+        stores: false,
         time: UnixMs(1_795_478_400_000),
         subscriptions: Vec::new(),
     };
-    let head = format!(r#""protocol":1,"features":[],"connectionId":"{CONNECTION}","sessionToken":"s.{CONNECTION}","#);
+    let head = |features: &str| {
+        format!(r#""protocol":1,"features":{features},"connectionId":"{CONNECTION}","sessionToken":"s.{CONNECTION}","#)
+    };
     let limits = r#""limits":{"messageBytes":65536,"channels":256},"time":1795478400000,"#;
-    let expected =
-        format!(r#"{{"op":"connected",{head}"resumed":false,"heartbeatMs":15000,{limits}"subscriptions":[]}}"#);
+    let body = format!(r#""resumed":false,"heartbeatMs":15000,{limits}"subscriptions":[]}}"#);
+    let expected = format!(r#"{{"op":"connected",{}{body}"#, head(r#"["history","ttl"]"#));
     check(&Event::Connected(Box::new(bare.clone())), &expected);
     let refused = Rejection::new(RejectionKind::LimitExceeded, "a connection may subscribe to 1 channels");
     let full = Connected {
         reference: Some(1),
         user: Some(user("ada")),
         expires_at: Some(UnixMs(1_795_478_500_000)),
+        stores: true,
         subscriptions: vec![
             Ok(subscribed(Some(true), Grants::ALL)),
             Ok(subscribed(None, Grants::LISTEN)),
@@ -112,7 +117,8 @@ fn connected() {
             r#"{{"channel":"orders","position":{{"epoch":"k3f9","offset":1040}},"head":1042,"can":["subscribe"]}},"#,
             r#"{{"channel":"news","error":{{"code":"limit_exceeded","message":"a connection may subscribe to 1 channels","retryable":false,"limit":1}}}}]}}"#
         ),
-        head, limits
+        head(r#"["history","ttl","stored"]"#),
+        limits
     );
     check(&Event::Connected(Box::new(full)), &expected);
 }

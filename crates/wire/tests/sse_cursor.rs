@@ -5,7 +5,7 @@ mod json_support;
 use json_support::connection;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use realtime_connector_core::event::CursorPositions;
+use realtime_connector_core::cursor::CursorPositions;
 use realtime_connector_core::limits::SAFE_INTEGER_MAX;
 use realtime_connector_core::position::Epoch;
 use realtime_connector_wire::cursor::{CURSOR_POSITIONS_MAX, Cursor, encode};

@@ -173,6 +173,7 @@ fn read_flags(args: &SettingArgs) -> Layer {
         ("auth.dev", "--dev", &dev),
         ("provider", "--provider", &args.provider),
         ("workers", "--workers", &args.workers),
+        ("store.path", "--store", &args.store),
     ];
     for (key, flag, value) in named {
         if let Some(value) = value {

@@ -100,6 +100,12 @@ fn a_file_is_below_the_environment_and_that_below_flags() {
 }
 
 #[test]
+fn a_flag_names_the_folder_of_the_store() {
+    let place = Place::new("store").file("realtime.toml", "store.path = 'elsewhere'");
+    assert_eq!(place.config("--store data").store.path.as_deref(), Some("data"));
+}
+
+#[test]
 fn json_is_read_by_its_name_and_the_documents_form_is_accepted() {
     let document = r#"{"realtime":{"enabled":true,"provider":"sse","providers":{"sse":{"heartbeatInterval":30000},"websocket":{"port":8080,"path":"/ws"}}}}"#;
     let found = Place::new("json").file("realtime.json", document);

@@ -116,6 +116,16 @@ impl Query {
         }
     }
 
+    /// Where the question names its place.
+    pub(crate) const fn place_field(&self) -> Option<&'static str> {
+        match &self.span {
+            Span::Since(..) => Some("since"),
+            Span::Until(..) => Some("until"),
+            Span::Around(..) => Some("around"),
+            Span::All(_) | Span::Rest(_) => None,
+        }
+    }
+
     /// The window. `found` is the offset of [`Query::place`]: the message itself, or the first one at that time or later.
     pub(crate) fn window(&self, extent: Extent<'_>, found: Option<Offset>) -> Window {
         let Extent { head, floor, .. } = extent;

@@ -33,6 +33,8 @@ pub(crate) struct Ring {
     trimmed: Offset,
     /// The newest offset that no reader can get any more.
     floor: Offset,
+    /// The newest offset that was removed on purpose, as far as this home knows.
+    purged: Offset,
     /// The offset before the first one of this log.
     origin: Offset,
     /// A log keeps what falls out of memory.
@@ -64,6 +66,7 @@ impl Ring {
             head,
             trimmed: head,
             floor: head,
+            purged: 0,
             origin: head,
             persisted: false,
         }
@@ -176,6 +179,19 @@ impl Ring {
         self.trimmed = self.trimmed.max(self.floor);
     }
 
+    /// Removes everything up to here on purpose. Returns the bytes freed.
+    pub(crate) fn purge(&mut self, through: Offset) -> u64 {
+        let before = self.bytes;
+        self.purged = self.purged.max(through.min(self.head));
+        self.raise_floor(self.purged);
+        before - self.bytes
+    }
+
+    /// Why offsets that nobody can get any more are missing.
+    pub(crate) const fn missing_because(&self, last: Offset) -> GapReason {
+        if last <= self.purged { GapReason::Purged } else { GapReason::Window }
+    }
+
     fn drop_oldest(&mut self) {
         if let Some(oldest) = self.records.pop_front() {
             self.set_trimmed(self.trimmed + 1);
@@ -198,7 +214,7 @@ impl Ring {
     fn set_trimmed(&mut self, trimmed: Offset) {
         self.trimmed = trimmed;
         if !self.persisted {
-            self.floor = trimmed;
+            self.floor = self.floor.max(trimmed);
         }
     }
 
@@ -223,8 +239,8 @@ impl Ring {
             return Window { position: self.floor, recovered: Some(false), gap: Some(gap) };
         }
         if offset < self.floor {
-            let gap = Gap { range: Some((offset + 1, self.floor)), reason: GapReason::Window };
-            return Window { position: self.floor, recovered: Some(false), gap: Some(gap) };
+            let gap = Gap { range: Some((offset + 1, self.floor)), reason: self.missing_because(self.floor) };
+            return Window { position: self.floor, recovered: Some(!gap.reason.lost()), gap: Some(gap) };
         }
         Window { position: offset, recovered: Some(true), gap: None }
     }

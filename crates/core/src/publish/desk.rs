@@ -134,6 +134,18 @@ impl Desk {
         self.held.remove(&offset)
     }
 
+    /// When the oldest id may be forgotten.
+    pub(crate) fn forgets_at(&self) -> Option<Time> {
+        let (since, _) = self.remembered.as_ref()?.ages.front()?;
+        Some(since.after(limits::DEDUP_AGE))
+    }
+
+    /// Ids that are remembered.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.remembered.as_ref().map_or(0, |remembered| remembered.entries.len())
+    }
+
     /// From when on nothing would be lost by dropping it; `None` while the log owes an answer.
     pub(crate) fn idle_at(&self) -> Option<Time> {
         let youngest = self.remembered.as_ref().and_then(|remembered| remembered.ages.back());
@@ -142,7 +154,7 @@ impl Desk {
     }
 
     /// Drops ids that are too old or too many. Ids whose result is outstanding are kept with their pending append.
-    fn forget(&mut self, now: Time) {
+    pub(crate) fn forget(&mut self, now: Time) {
         let Some(remembered) = &mut self.remembered else { return };
         while let Some((since, name)) = remembered.ages.front() {
             let over = remembered.ages.len() > limits::DEDUP_IDS;

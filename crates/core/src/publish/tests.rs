@@ -1,6 +1,10 @@
 //! Scripts about publishing: targets, exclusion, ephemeral messages, idempotency.
 
-use crate::worker::testing::check;
+use std::time::Duration;
+
+use crate::id::{AppId, ChannelKey, ChannelName};
+use crate::limits;
+use crate::worker::testing::{Node, Plan, check};
 
 #[test]
 fn four_targets() {
@@ -238,4 +242,19 @@ fn a_publish_without_an_answer_gives_its_credit_back() {
         ada < error Conflict id
         ",
     );
+}
+
+/// Ids were forgotten by the next publish only: a channel that had been busy kept up to 10,000 of them while somebody listened.
+#[test]
+fn ids_are_forgotten_at_their_age_even_if_nothing_is_published() {
+    let mut node = Node::new(Plan::steady(1));
+    let ada = node.join_with("ada", "news");
+    (0..3).for_each(|id| node.say(ada, "publish", &format!("news hi id={id}")));
+    node.settle();
+    let news = ChannelKey::named(AppId::default(), ChannelName::parse("news").expect("a name"));
+    for (pass, remembered) in [(Duration::ZERO, 3), (limits::DEDUP_AGE, 3), (Duration::from_secs(1), 0)] {
+        node.pass(pass);
+        assert_eq!(node.workers[0].home_of_mut(&news).expect("somebody listens").desk.remembered(), remembered);
+    }
+    node.check_rest();
 }

@@ -1,6 +1,7 @@
 //! The beginning of a session.
 
 use crate::command::Ref;
+use crate::cursor::EpochPositions;
 use crate::event::Subscribed;
 use crate::rejection::Rejection;
 
@@ -10,6 +11,12 @@ pub(crate) struct Connecting {
     pub(crate) reference: Option<Ref>,
     /// In the order asked; `None` until the home has answered.
     pub(crate) outcomes: Vec<Option<Result<Subscribed, Rejection>>>,
+    /// The worker of a former session has been asked for it: until it answers, nobody knows under which name this one acts.
+    pub(crate) taking_over: bool,
+    /// It continues a former session.
+    pub(crate) resumed: bool,
+    /// What the client has of channels that only the former session knows.
+    pub(crate) positions: Vec<EpochPositions>,
     /// Answers outstanding, those of `$all` and `$user` included.
     pub(crate) pending: usize,
 }

@@ -59,7 +59,7 @@ impl Session {
 
     /// What is due at `now`. `excused` is true while the worker itself was late.
     pub(crate) fn handle_deadline(&mut self, now: Time, excused: bool, options: &Options) -> Due {
-        if matches!(self.phase, Phase::Open) && self.profile.expires.is_some_and(|expires| expires <= now) {
+        if matches!(self.phase, Phase::Open) && self.profile.expires().is_some_and(|expires| expires <= now) {
             return Due::Close(Close::TokenExpired);
         }
         if self.deadline > now {
@@ -69,7 +69,9 @@ impl Session {
             Phase::Waiting | Phase::Asking(_) if excused => self.postpone(now),
             Phase::Waiting | Phase::Asking(_) => Due::Close(Close::ConnectDeadline),
             Phase::Closing(_) => Due::Abort,
-            Phase::Connecting(_) => self.postpone(now),
+            Phase::Connecting(_) if excused => self.postpone(now),
+            // Some home does not answer: the log of its channel is away. Later it may.
+            Phase::Connecting(_) => Due::Close(Close::Overloaded),
             Phase::Open if self.awaiting_pong && excused => self.postpone(now),
             Phase::Open if self.awaiting_pong && self.ping_queued => {
                 let patience = self.pinged_at.after(self.heartbeat_interval(options).max(limits::PONG_DEADLINE));

@@ -11,7 +11,10 @@
 mod connect;
 mod heartbeat;
 mod outbox;
+mod resume;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,11 +24,12 @@ use bytes::Bytes;
 pub(crate) use connect::Connecting;
 pub(crate) use heartbeat::Due;
 pub(crate) use outbox::{Outbox, OutboxPool};
+pub(crate) use resume::{Formers, Legacy, Waiting, resumable};
 pub(crate) use subscriptions::{LastPosition, LastPositions, Link, Subscription, carry};
 
 use crate::command::{Connect, Ref};
 use crate::frame::Dialect;
-use crate::id::{ConnectionKey, DeviceId};
+use crate::id::{ConnectionId, ConnectionKey, DeviceId};
 use crate::permissions::Identity;
 use crate::time::{Time, UnixMs};
 
@@ -111,24 +115,67 @@ pub(crate) struct Asking {
     pub(crate) deadline: Time,
 }
 
+impl Phase {
+    /// Whether it is open who the session is or which one it continues, so that its next commands have to wait.
+    pub(crate) fn waits_for_a_name(&self) -> bool {
+        match self {
+            Self::Asking(_) => true,
+            Self::Connecting(connecting) => connecting.taking_over,
+            Self::Waiting | Self::Open | Self::Closing(_) => false,
+        }
+    }
+}
+
 /// What is rarely looked at, kept out of the hot lines.
 #[derive(Debug)]
 pub(crate) struct Profile {
     pub(crate) identity: Identity,
     pub(crate) client: Client,
-    /// Which of the user's devices it says to be.
-    pub(crate) device: Option<DeviceId>,
-    /// The client's own metadata, untrusted.
-    pub(crate) meta: Option<Bytes>,
     pub(crate) connected_at: UnixMs,
-    /// When its authorisation is over, with the skew of clocks.
-    pub(crate) expires: Option<Time>,
     pub(crate) messages_in: u64,
     pub(crate) messages_out: u64,
     /// Numbers the lifecycle events of this connection.
     pub(crate) sequence: u64,
+    /// What most sessions do not have.
+    pub(crate) extras: Option<Box<Extras>>,
+}
+
+/// See [`Profile::extras`].
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    /// Which of the user's devices it says to be.
+    pub(crate) device: Option<DeviceId>,
+    /// The client's own metadata, untrusted.
+    pub(crate) meta: Option<Bytes>,
+    /// The connections this session had before.
+    pub(crate) formers: Formers,
+    /// When its authorisation is over, with the skew of clocks.
+    pub(crate) expires: Option<Time>,
     pub(crate) strikes: u8,
     pub(crate) strikes_since: Time,
+}
+
+impl Profile {
+    /// Makes room where there is none.
+    pub(crate) fn extras_mut(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    pub(crate) fn device(&self) -> Option<DeviceId> {
+        self.extras.as_ref()?.device.clone()
+    }
+
+    pub(crate) fn meta(&self) -> Option<Bytes> {
+        self.extras.as_ref()?.meta.clone()
+    }
+
+    pub(crate) fn formers(&self) -> &[ConnectionId] {
+        self.extras.as_ref().map_or(&[], |extras| &extras.formers)
+    }
+
+    pub(crate) fn expires(&self) -> Option<Time> {
+        self.extras.as_ref()?.expires
+    }
 }
 
 /// One connection's state.
@@ -176,9 +223,14 @@ impl Session {
     /// When it must be looked at next.
     pub(crate) fn wake_at(&self) -> Time {
         match self.phase {
-            Phase::Open => self.profile.expires.map_or(self.deadline, |expires| expires.min(self.deadline)),
+            Phase::Open => self.profile.expires().map_or(self.deadline, |expires| expires.min(self.deadline)),
             Phase::Waiting | Phase::Asking(_) | Phase::Connecting(_) | Phase::Closing(_) => self.deadline,
         }
+    }
+
+    /// Whether one of these is this session, by its present connection or a former one.
+    pub(crate) fn is_excluded(&self, me: ConnectionId, excluded: &[ConnectionId]) -> bool {
+        excluded.iter().any(|id| *id == me || self.profile.formers().contains(id))
     }
 
     /// Whether its outbox may be written.

@@ -6,7 +6,7 @@
 //!
 //! Recovery, slow readers and full queues are all this one machine.
 
-use crate::event::CursorPositions;
+use crate::cursor::CursorPositions;
 use crate::id::SlotKey;
 use crate::position::{Epoch, Offset};
 

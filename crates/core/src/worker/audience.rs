@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::frame::Frame;
 use crate::id::{ChannelKey, SlotKey, WorkerId};
 use crate::position::{Epoch, Gap, GapReason, Offset, Position};
-use crate::record::Record;
+use crate::record::{Record, SessionId};
 use crate::session::{Link, Subscription};
 
 /// A place that a leaving connection left during a walk.
@@ -275,8 +275,10 @@ impl Worker {
         {
             return;
         }
-        let excluded = !record.exclude.is_empty()
-            && record.exclude.iter().any(|id| id.key == session.key && id.worker == self.id && id.node == self.node);
+        let excluded = !record.exclude.is_empty() && {
+            let me = SessionId { node: self.node, worker: self.id, key: session.key };
+            session.is_excluded(me, &record.exclude)
+        };
         if !session.outbox.has_room(frame.cost(), &self.options) {
             match frame.moves() {
                 Some((_, offset)) => self.fall_behind(slot, local.slot, offset, true),

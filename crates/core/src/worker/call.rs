@@ -25,6 +25,13 @@ pub enum Call {
         /// What is asked.
         query: Query,
     },
+    /// Remove messages; the caller has chosen the home.
+    Purge {
+        /// Of which channel.
+        channel: ChannelKey,
+        /// Up to this one; `None` is all there are.
+        through: Option<Position>,
+    },
     /// A page of connections.
     Connections(ConnectionQuery),
     /// One connection.
@@ -94,6 +101,8 @@ pub struct ConnectionQuery {
 pub enum Answer {
     /// What became of a publish.
     Published(PublishResult),
+    /// Everything up to here cannot be read any more.
+    Purged(Result<Position, Rejection>),
     /// Messages of the past.
     History(Result<Box<HistoryPage>, Rejection>),
     /// A page.

@@ -5,6 +5,7 @@ use super::peers::{Peer, Pull, Pulled};
 use crate::event::Event;
 use crate::frame::Frame;
 use crate::id::SlotKey;
+use crate::limits;
 use crate::position::{Gap, GapReason, Offset, Position};
 use crate::session::Link;
 
@@ -19,6 +20,7 @@ impl Worker {
 
     /// Asks for one page for each session that waits for one, as far as credits go.
     pub(crate) fn settle_pulls(&mut self) {
+        let mut refused = 0;
         for _ in 0..self.pulls.len() {
             let Some(key) = self.pulls.pop_front() else { return };
             let Some(session) = self.sessions.get_mut(key) else { continue };
@@ -34,6 +36,10 @@ impl Worker {
             let (Some(home), to) = (local.home, local.home_worker) else { continue };
             if !self.peers.can_pull(to) {
                 self.pulls.push_back(key);
+                refused += 1;
+                if refused == limits::PULLS_REFUSED {
+                    return;
+                }
                 continue;
             }
             if let Link::Behind { next, pulling, .. } = &mut subscription.link {
@@ -71,12 +77,12 @@ impl Worker {
         }
         if let (Some(range), Some(epoch)) = (pulled.page.missing, epoch) {
             next = range.1 + 1;
-            let reason = if slow { GapReason::Slow } else { GapReason::Window };
+            let reason = if slow && pulled.missing.lost() { GapReason::Slow } else { pulled.missing };
             let gap = Gap { range: Some(range), reason };
             let position = Position { epoch, offset: range.1 };
             let event = Event::Gap { channel, gap, position };
             session.outbox.push(Frame::moving(event, 256, Some((local, range.1))), &mut self.pool);
-            self.figures.gaps += 1;
+            self.figures.gaps += u64::from(reason.lost());
         }
         let reached = pulled.page.reached;
         let end = if reached >= next { reached + 1 } else { next };
@@ -102,7 +108,7 @@ impl Worker {
             let offset = record.offset.unwrap_or(next);
             self.push_skip(slot, &channel, (next, offset - 1), pulled.skipped, &epoch, local);
             next = offset + 1;
-            if record.exclude.contains(&me) {
+            if !record.exclude.is_empty() && self.sessions.at_mut(slot).is_excluded(me, &record.exclude) {
                 self.figures.excluded += 1;
                 self.push_skip(slot, &channel, (offset, offset), GapReason::Excluded, &epoch, local);
                 continue;

@@ -11,7 +11,7 @@ use super::peers::{Attach, AttachFor, Attached, HistoryAsk, Peer};
 use crate::history::Ring;
 use crate::id::{Audience, ChannelKey, SlotKey, WorkerId};
 use crate::limits;
-use crate::position::{GapReason, Offset};
+use crate::position::{GapReason, Offset, Position};
 use crate::publish::{Desk, Draft};
 use crate::slab::Slab;
 use crate::time::Time;
@@ -31,6 +31,7 @@ pub(crate) enum Parked {
     Attach(Box<Attach>),
     Publish(Box<Draft>),
     History(Box<HistoryAsk>),
+    Purge { ticket: u64, channel: ChannelKey, through: Option<Position> },
 }
 
 /// A channel's state at its home.
@@ -147,7 +148,11 @@ impl Worker {
 
     /// Runs a request at its channel's home, or parks it until the log has said where the channel stands.
     pub(crate) fn at_home(&mut self, channel: &ChannelKey, request: Parked) {
-        let key = self.home_index.get(channel).copied().unwrap_or_else(|| self.open_home(channel));
+        let key = match self.home_index.get(channel) {
+            Some(key) => *key,
+            None if self.may_open(channel, &request) => self.open_home(channel),
+            None => return self.refuse(request),
+        };
         if let Some(HomeState::Opening { parked, .. }) = self.homes.get_mut(key) {
             parked.push(request);
             return;
@@ -156,6 +161,7 @@ impl Worker {
             Parked::Attach(attach) => self.handle_attach(key, *attach),
             Parked::Publish(draft) => self.handle_draft(key, *draft),
             Parked::History(ask) => self.handle_history_ask(key, *ask),
+            Parked::Purge { ticket, through, .. } => self.handle_purge(key, ticket, through),
         }
     }
 
@@ -221,6 +227,7 @@ impl Worker {
         let channel = match &event {
             Lifecycle::ChannelOccupied { channel } | Lifecycle::ChannelVacated { channel } => channel,
             Lifecycle::Connected { .. }
+            | Lifecycle::Resumed { .. }
             | Lifecycle::Disconnected { .. }
             | Lifecycle::SubscriptionAdded { .. }
             | Lifecycle::SubscriptionRemoved { .. }
@@ -260,7 +267,8 @@ impl Worker {
         let ages = self.trim_home(key);
         let Some(home) = self.home_mut(key) else { return };
         // With history it is not forgotten, so that it need not be looked at before.
-        let Some(next) = ages.or_else(|| home.forgotten_at()) else { return };
+        let next = ages.or_else(|| home.forgotten_at());
+        let Some(next) = [next, home.desk.forgets_at()].into_iter().flatten().min() else { return };
         if !mem::replace(&mut home.armed, true) {
             self.wheel.arm(Timer::Channel(key), next.max(now), now);
         }
@@ -272,6 +280,7 @@ impl Worker {
         let keeps = self.trim_home(key).is_some();
         let Some(home) = self.home_mut(key) else { return };
         home.armed = false;
+        home.desk.forget(now);
         if keeps || home.forgotten_at().is_none_or(|at| at > now) {
             return self.arm_home(key);
         }

@@ -17,21 +17,21 @@ impl Worker {
             return self.reject(key, reply, Rejection::new(RejectionKind::NotFound, "no such connection"));
         };
         session.profile.messages_in += 1;
+        if self.draining || matches!(session.phase, Phase::Closing(_)) {
+            let rejection = Rejection::new(RejectionKind::NotFound, "the connection is closing");
+            return self.reject(key, reply, rejection);
+        }
         match (&session.phase, &command) {
-            (Phase::Closing(_), _) => {
-                let rejection = Rejection::new(RejectionKind::NotFound, "the connection is closing");
-                return self.reject(key, reply, rejection);
-            }
             (Phase::Waiting, Command::Connect(_)) | (Phase::Open, _) => {}
             (Phase::Connecting(_) | Phase::Asking(_), Command::Connect(_)) => {
                 let rejection = Rejection::new(RejectionKind::Conflict, "is connecting already");
                 return self.reject(key, reply, rejection);
             }
             (Phase::Waiting | Phase::Asking(_), _) => {
-                let rejection = Rejection::new(RejectionKind::BadRequest, "the first frame must be 'connect'");
+                let rejection = Rejection::field("op", "the first frame must be 'connect'");
                 return self.handle_malformed(key, rejection, reply);
             }
-            (Phase::Connecting(_), _) => {}
+            (Phase::Connecting(_) | Phase::Closing(_), _) => {}
         }
         match command {
             Command::Connect(connect) => self.handle_connect(key, *connect, reply),
@@ -45,7 +45,7 @@ impl Worker {
             Command::History(history) => self.handle_history(key, *history, reply),
             Command::Meta { meta } => {
                 if let Some(session) = self.sessions.get_mut(key) {
-                    session.profile.meta = Some(meta);
+                    session.profile.extras_mut().meta = Some(meta);
                 }
                 self.done(key, reply);
             }
@@ -101,6 +101,7 @@ impl Worker {
                 self.arm_session(key);
             }
         }
+        self.wake_reader(key.slot);
     }
 
     /// A frame that is no command: answered, counted, and too many of them end the connection.
@@ -116,7 +117,7 @@ impl Worker {
         if matches!(session.phase, Phase::Closing(_)) {
             return;
         }
-        let profile = &mut session.profile;
+        let profile = session.profile.extras_mut();
         if now.since(profile.strikes_since) > limits::STRIKE_WINDOW {
             profile.strikes = 0;
             profile.strikes_since = now;

@@ -27,15 +27,11 @@ impl Worker {
         let profile = Profile {
             identity: opened.identity.clone().unwrap_or_default(),
             client: opened.client,
-            device: None,
-            meta: None,
             connected_at: now.wall,
-            expires: None,
             messages_in: 0,
             messages_out: 0,
             sequence: 0,
-            strikes: 0,
-            strikes_since: now.time,
+            extras: None,
         };
         self.sessions.insert(Session {
             key,
@@ -58,6 +54,10 @@ impl Worker {
             profile: Box::new(profile),
         });
         self.arm_session(key);
+        if self.draining {
+            // It was on its way here when the others were told.
+            return self.end(key, Close::Drain, None);
+        }
         if let Some(connect) = opened.connect {
             self.begin(key, connect, opened.reference);
         }
@@ -66,6 +66,10 @@ impl Worker {
     pub(crate) fn handle_received(&mut self, key: ConnectionKey) {
         if let Some(session) = self.sessions.get_mut(key) {
             session.handle_sign_of_life(self.now.time, &self.options);
+            // With an interval below the deadline of its Pong the next Ping is due before the wheel would wake it.
+            if session.deadline < session.armed {
+                self.arm_session(key);
+            }
         }
     }
 
@@ -84,10 +88,11 @@ impl Worker {
         let session = self.sessions.at_mut(key.slot);
         session.phase = Phase::Closing(last);
         session.deadline = self.now.time.after(limits::CLOSE_DEADLINE);
+        let stays_away = close.is_final() && session.profile.client.provider == Provider::Sse;
         self.arm_session(key);
         // While it was connecting nothing could be written.
         self.queue_write(key.slot);
-        self.peers.outputs.push_back(Output::Close { connection: key, close });
+        self.peers.outputs.push_back(Output::Close { connection: key, close, stays_away });
     }
 
     /// What channels have said to a session that was never told that it is connected.
@@ -120,6 +125,7 @@ impl Worker {
 
     /// Takes a session out of everything it listens to.
     fn detach(&mut self, key: ConnectionKey, reason: DisconnectReason) {
+        self.leave_behind(key, reason);
         let session = self.sessions.at_mut(key.slot);
         let listened = session.listens();
         let subscriptions = std::mem::take(&mut session.subscriptions);
@@ -134,11 +140,18 @@ impl Worker {
         }
     }
 
+    /// Everybody is told to go. Who waits for answers gets them first, within the time that last bytes have; it is not read on.
     pub(crate) fn handle_drain(&mut self) {
-        let keys: Vec<_> = self.sessions.iter_from(0).map(|session| session.key).collect();
-        for key in keys {
-            self.end(key, Close::Drain, None);
-        }
+        self.draining = true;
+        self.drain_deadline = Some(self.now.time.after(limits::CLOSE_DEADLINE));
+        let idle = self.sessions.iter_from(0).filter(|session| session.in_flight == 0);
+        let idle: Vec<_> = idle.map(|session| session.key).collect();
+        idle.into_iter().for_each(|key| self.end(key, Close::Drain, None));
+    }
+
+    pub(crate) fn end_all(&mut self) {
+        let all: Vec<_> = self.sessions.iter_from(0).map(|session| session.key).collect();
+        all.into_iter().for_each(|key| self.end(key, Close::Drain, None));
     }
 
     pub(crate) fn handle_call(&mut self, ticket: u64, call: Call) {
@@ -151,6 +164,7 @@ impl Worker {
                 let origin = Origin::Call { ticket };
                 return self.ask_history(HistoryAsk { origin, channel, query });
             }
+            Call::Purge { channel, through } => return self.call_purge(ticket, channel, through),
             Call::Connections(query) => self.list_connections(&query),
             Call::Connection(key) => {
                 // The same as the list shows: nobody is there before `connected` and after `goaway`.
@@ -210,7 +224,7 @@ impl Worker {
             id: self.session_id(session.key),
             identity: session.profile.identity.clone(),
             client: session.profile.client.clone(),
-            device: session.profile.device.clone(),
+            device: session.profile.device(),
             channels: named.filter_map(|it| name(it.local)).collect(),
             connected_at: session.profile.connected_at,
             idle_ms: u64::try_from(self.now.time.since(session.last_seen).as_millis()).unwrap_or(u64::MAX),
@@ -218,7 +232,7 @@ impl Worker {
             queued_bytes: session.outbox.bytes(),
             messages_in: session.profile.messages_in,
             messages_out: session.profile.messages_out,
-            client_meta: session.profile.meta.clone(),
+            client_meta: session.profile.meta(),
         }
     }
 

@@ -82,9 +82,6 @@ impl Worker {
     /// The home has answered a session's question.
     pub(crate) fn handle_history_answer(&mut self, answer: HistoryAnswer) {
         let (key, reply) = (answer.connection, answer.reply);
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.in_flight -= 1;
-        }
         match answer.result {
             Ok(page) => {
                 let outcome = Outcome::History(Box::new(page));
@@ -92,6 +89,7 @@ impl Worker {
             }
             Err(rejection) => self.reject(key, reply, rejection),
         }
+        self.land(key);
     }
 
     /// A question has come to its channel's home.
@@ -135,8 +133,8 @@ impl Worker {
         match ask.query.place() {
             Some(At::Id(_)) if found.is_none() => {
                 let message = "no message of this id is kept in this channel";
-                let rejection =
-                    Rejection { field: Some("id".into()), ..Rejection::new(RejectionKind::NotFound, message) };
+                let field = ask.query.place_field().map(Into::into);
+                let rejection = Rejection { field, ..Rejection::new(RejectionKind::NotFound, message) };
                 self.answer_history(ask.origin, Err(rejection));
             }
             // What came at that time or later begins in memory, if the log has nothing as young.

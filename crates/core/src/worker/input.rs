@@ -126,6 +126,15 @@ pub enum Input {
         /// Where it is; `None` if there is none.
         result: Result<Option<Offset>, LogFailure>,
     },
+    /// The answer to `Output::PurgeLog`.
+    Purged {
+        /// Who asked.
+        home: SlotKey,
+        /// Which order it answers.
+        ticket: u64,
+        /// Up to where nothing can be read any more.
+        result: Result<Offset, LogFailure>,
+    },
     /// A question or an order from the HTTP API or the application.
     Call {
         /// To answer it.

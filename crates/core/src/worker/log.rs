@@ -9,6 +9,7 @@ use std::mem;
 use smallvec::SmallVec;
 
 use super::Worker;
+use super::call::Answer;
 use super::channel::{Home, HomeState, Parked, ready};
 use super::history::Reader;
 use super::input::LogFailure;
@@ -102,6 +103,7 @@ impl Worker {
             match request {
                 Parked::Publish(draft) => self.settle(draft.origin, Err(log_failure(failure))),
                 Parked::History(ask) => self.answer_history(ask.origin, Err(log_failure(failure))),
+                Parked::Purge { ticket, .. } => self.answer_call(ticket, Answer::Purged(Err(log_failure(failure)))),
                 Parked::Attach(_) => {}
             }
         }
@@ -153,12 +155,14 @@ impl Worker {
 
     fn answer_pull(&mut self, pull: Pull, page: Page) {
         let reached = page.reached;
-        let home = self.home_mut(pull.home);
-        let (live, skipped) = match home {
-            Some(home) => (home.joins(pull.worker, reached), home.skipped),
-            None => (false, GapReason::Expired),
-        };
-        let pulled = Pulled { connection: pull.connection, local: pull.local, from: pull.next, page, skipped, live };
+        let (mut live, mut missing, mut skipped) = (false, GapReason::Window, GapReason::Expired);
+        if let Some(home) = self.home_mut(pull.home) {
+            live = home.joins(pull.worker, reached);
+            missing = home.ring.missing_because(page.missing.map_or(reached, |range| range.1));
+            skipped = home.skipped;
+        }
+        let (connection, local, from) = (pull.connection, pull.local, pull.next);
+        let pulled = Pulled { connection, local, from, page, missing, skipped, live };
         self.peers.answer(pull.worker, Peer::Pulled(Box::new(pulled)));
     }
 

@@ -1,11 +1,12 @@
 //! A worker: some connections and some channels, one owner.
 //!
 //! The contract, for whoever drives it:
-//! 1. [`Worker::handle`] everything that happened, in order. Peer messages wait while [`Worker::is_walking`].
+//! 1. [`Worker::handle`] everything that happened, in order. What waits for [`Worker::is_walking`] or
+//!    [`Worker::takes_commands`] is said there; who does not wait panics.
 //! 2. After each input, carry out [`Worker::poll_output`] until it is empty.
 //! 3. [`Worker::advance`] walks as far as time allows, then [`Worker::finish_turn`] and its outputs.
 //! 4. Write the connections of [`Worker::poll_writable`]: look at [`Worker::outbox`], then say what was [`Worker::written`].
-//! 5. Sleep until [`Worker::next_deadline`], then [`Worker::handle_timeout`].
+//! 5. [`Worker::handle_timeout`]; with nothing left to do, sleep until [`Worker::next_deadline`].
 //!
 //! The router here holds one arm per input and no rules.
 
@@ -15,6 +16,7 @@ mod catch_up;
 mod channel;
 mod commands;
 mod connections;
+mod crowding;
 mod frames;
 mod history;
 mod input;
@@ -22,6 +24,8 @@ mod log;
 mod output;
 mod peers;
 pub mod publishing;
+mod purging;
+mod resuming;
 mod sessions;
 mod subscribing;
 mod writing;
@@ -47,7 +51,7 @@ pub use input::{Input, LogFailure, NotAppended, Opened};
 pub use output::{DisconnectReason, Lifecycle, Output, Persist};
 pub use peers::PeerMessage;
 pub(crate) use peers::Peers;
-use peers::{Attach, AttachFor, HistoryAsk, Peer, Pull};
+use peers::{Attach, AttachFor, HistoryAsk, Peer, Pull, TakenOver};
 use sessions::Sessions;
 
 use crate::event::Event;
@@ -58,7 +62,7 @@ use crate::limits;
 use crate::options::Options;
 use crate::position::Start;
 use crate::record::SessionId;
-use crate::session::OutboxPool;
+use crate::session::{OutboxPool, Waiting};
 use crate::time::{Now, Time};
 use crate::timer::{Timer, Wheel};
 
@@ -90,6 +94,10 @@ pub struct Worker {
     options: Options,
     now: Now,
     sessions: Sessions,
+    /// Sessions that wait to be continued.
+    waiting: Waiting,
+    /// Answers about former sessions that wait for credits. Bounded by the credits of their questions.
+    taken: VecDeque<TakenOver>,
     locals: crate::slab::Slab<Local>,
     local_index: HashMap<ChannelKey, SlotKey>,
     everyone: SlotKey,
@@ -105,8 +113,13 @@ pub struct Worker {
     peers: Peers,
     walk: Option<Walk>,
     wheel: Wheel,
-    planned_wake: Option<Time>,
+    /// When it is expected to look at the time next: at once while it is busy, at its next deadline when it sleeps.
+    expected: Time,
     excused_until: Time,
+    /// The node goes down.
+    draining: bool,
+    /// Until then connections whose commands are under way are kept for the answers.
+    drain_deadline: Option<Time>,
     writable: VecDeque<ConnectionKey>,
     pulls: VecDeque<ConnectionKey>,
     dirty: Vec<SlotKey>,
@@ -140,6 +153,8 @@ impl Worker {
             options: setup.options,
             now,
             sessions: Sessions::default(),
+            waiting: Waiting::default(),
+            taken: VecDeque::new(),
             locals: Default::default(),
             local_index: HashMap::new(),
             everyone: SlotKey { slot: 0, generation: 0 },
@@ -152,8 +167,10 @@ impl Worker {
             unserved: Vec::new(),
             walk: None,
             wheel: Wheel::new(now.time),
-            planned_wake: None,
+            expected: now.time,
             excused_until: Time::default(),
+            draining: false,
+            drain_deadline: None,
             writable: VecDeque::new(),
             pulls: VecDeque::new(),
             dirty: Vec::new(),
@@ -172,6 +189,10 @@ impl Worker {
     /// Takes one input.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.now = now;
+        assert!(
+            self.walk.is_none() || !matches!(input, Input::Peer { .. } | Input::Opened(_)),
+            "messages of peers and new connections wait while a worker walks"
+        );
         match input {
             Input::Opened(opened) => self.handle_opened(*opened),
             Input::Received { connection } => self.handle_received(connection),
@@ -185,6 +206,7 @@ impl Worker {
             Input::LogNotOpened { home, failure } => self.handle_log_not_opened(home, failure),
             Input::NotAppended { home, ticket, outcome } => self.handle_not_appended(home, ticket, outcome),
             Input::Located { home, ticket, result } => self.handle_located(home, ticket, result),
+            Input::Purged { home, ticket, result } => self.handle_purged(home, ticket, result),
             Input::LogRead { home, from, result } => self.handle_log_read(home, from, result),
             Input::Committed { home, ticket, record } => self.handle_committed(home, ticket, record),
             Input::Call { ticket, call } => self.handle_call(ticket, call),
@@ -201,6 +223,10 @@ impl Worker {
             Peer::Attached(attached) => {
                 self.peers.return_credit(from);
                 self.handle_attached(*attached);
+            }
+            Peer::Refused { asker, local } => {
+                self.peers.return_credit(from);
+                self.handle_refused(asker, local);
             }
             Peer::Pull(pull) => self.handle_pull(pull),
             Peer::Pulled(pulled) => {
@@ -220,6 +246,11 @@ impl Worker {
                 self.peers.return_credit(from);
                 self.handle_history_answer(*answer);
             }
+            Peer::TakeOver(ask) => self.handle_take_over(*ask),
+            Peer::TakenOver(taken) => {
+                self.peers.return_credit(from);
+                self.handle_taken_over(taken);
+            }
             Peer::Deliver { local, record } => self.handle_deliver(local, record),
             Peer::Behind { locals } => locals.into_iter().for_each(|local| self.handle_behind(local)),
             Peer::Interest { home, channel, local, count } => self.handle_interest(from, home, channel, local, count),
@@ -237,10 +268,17 @@ impl Worker {
         self.walk.is_some()
     }
 
-    /// Whether one more command from a connection would find its credits. If not, its socket is not read for now.
+    /// Whether one more command would find its credits. If not, connections with what they ask for, their commands, identities and
+    /// calls that subscribe wait, wherever they come from.
     #[must_use]
     pub fn takes_commands(&self) -> bool {
         self.peers.can_ask()
+    }
+
+    /// Whether something waits for room in the queue to a peer, so that it must not sleep over an `Input::Room` it could be told.
+    #[must_use]
+    pub fn wants_room(&self) -> bool {
+        self.peers.holds_notices() || !self.dirty.is_empty()
     }
 
     /// Ends a turn: tells peers what is only worth telling once per turn.
@@ -249,21 +287,30 @@ impl Worker {
         let noticed = self.peers.send_notices();
         self.note_noticed(noticed);
         self.settle_dirty();
+        self.settle_taken();
         self.settle_pulls();
     }
 
-    /// When [`Worker::handle_timeout`] wants to be called.
+    /// When [`Worker::handle_timeout`] wants to be called. Asked by whoever is about to sleep until then.
     pub fn next_deadline(&mut self) -> Option<Time> {
-        self.planned_wake = self.wheel.next_deadline();
-        self.planned_wake
+        let deadlines = [self.wheel.next_deadline(), self.drain_deadline, self.waiting.next_deadline()];
+        let next = deadlines.into_iter().flatten().min();
+        self.expected = next.unwrap_or(Time::MAX).max(self.expected);
+        next
     }
 
-    /// Takes what is due.
+    /// Takes what is due. Called every turn, also while nothing is: being called late is how a worker learns that it was frozen.
     pub fn handle_timeout(&mut self, now: Now) {
         self.now = now;
         // Being late by this much means the process was frozen, and signs of life may lie unread in the sockets.
-        if self.planned_wake.take().is_some_and(|planned| now.time.since(planned) > limits::STALL) {
+        if now.time.since(self.expected) > limits::STALL {
             self.excused_until = now.time.after(limits::PONG_DEADLINE);
+        }
+        self.waiting.forget(now.time);
+        self.expected = now.time;
+        if self.drain_deadline.is_some_and(|deadline| deadline <= now.time) {
+            self.drain_deadline = None;
+            self.end_all();
         }
         let mut due = Vec::new();
         while self.wheel.take_due(now.time, &mut due) {

@@ -65,6 +65,17 @@ pub enum Output {
         /// What to look for.
         at: At,
     },
+    /// Make everything up to an offset of a persisted channel unreadable. Answered by `Input::Purged`.
+    PurgeLog {
+        /// Who asks.
+        home: SlotKey,
+        /// In which channel.
+        channel: ChannelKey,
+        /// To find the order again.
+        ticket: u64,
+        /// Up to here.
+        through: Offset,
+    },
     /// A channel's state is freed; the log may forget a memory channel.
     ForgetLog {
         /// Which channel.
@@ -85,6 +96,8 @@ pub enum Output {
         connection: ConnectionKey,
         /// Why.
         close: Close,
+        /// Its browser would come back by itself and must be told not to: an event stream that was ended for good.
+        stays_away: bool,
     },
     /// End the connection now.
     Abort {
@@ -131,6 +144,17 @@ pub enum Lifecycle {
         user: Option<UserId>,
         /// How.
         provider: Provider,
+    },
+    /// A connection continues the session of a former one.
+    Resumed {
+        /// The new connection.
+        connection: ConnectionId,
+        /// The former one.
+        former: ConnectionId,
+        /// See above.
+        sequence: u64,
+        /// Who.
+        user: Option<UserId>,
     },
     /// A session ended.
     Disconnected {

@@ -13,12 +13,12 @@ use super::channel::{Feed, Interest};
 use super::history::HistoryResult;
 use super::output::Output;
 use crate::history::{Page, Query};
-use crate::id::{ChannelKey, ConnectionKey, SlotKey, WorkerId};
+use crate::id::{AppId, ChannelKey, ConnectionKey, SlotKey, UserId, WorkerId};
 use crate::options::Options;
 use crate::position::{Epoch, Gap, GapReason, Offset, Start};
 use crate::publish::{Draft, Origin, PublishResult};
 use crate::record::Record;
-use crate::session::Reply;
+use crate::session::{Legacy, Reply};
 
 /// One message between workers. Opaque to the engine, which only moves it.
 #[derive(Debug)]
@@ -28,15 +28,32 @@ pub struct PeerMessage(pub(crate) Peer);
 pub(crate) enum Peer {
     Attach(Box<Attach>),
     Attached(Box<Attached>),
+    /// The answer to an attach request for a channel that the home does not open.
+    Refused {
+        asker: AttachFor,
+        local: SlotKey,
+    },
     Pull(Pull),
     Pulled(Box<Pulled>),
     Publish(Box<Draft>),
     Published(Box<PublishedFor>),
     History(Box<HistoryAsk>),
     HistoryAnswer(Box<HistoryAnswer>),
-    Deliver { local: SlotKey, record: Arc<Record> },
-    Behind { locals: Vec<SlotKey> },
-    Interest { home: Option<SlotKey>, channel: Option<Box<ChannelKey>>, local: SlotKey, count: u32 },
+    TakeOver(Box<TakeOver>),
+    TakenOver(TakenOver),
+    Deliver {
+        local: SlotKey,
+        record: Arc<Record>,
+    },
+    Behind {
+        locals: Vec<SlotKey>,
+    },
+    Interest {
+        home: Option<SlotKey>,
+        channel: Option<Box<ChannelKey>>,
+        local: SlotKey,
+        count: u32,
+    },
 }
 
 impl PeerMessage {
@@ -47,12 +64,15 @@ impl PeerMessage {
             Peer::Deliver { record, .. } => record.cost(),
             Peer::Attach(_)
             | Peer::Attached(_)
+            | Peer::Refused { .. }
             | Peer::Pull(_)
             | Peer::Pulled(_)
             | Peer::Publish(_)
             | Peer::Published(_)
             | Peer::History(_)
             | Peer::HistoryAnswer(_)
+            | Peer::TakeOver(_)
+            | Peer::TakenOver(_)
             | Peer::Behind { .. }
             | Peer::Interest { .. } => 0,
         }
@@ -65,12 +85,15 @@ impl PeerMessage {
             Peer::Deliver { .. } | Peer::Behind { .. } | Peer::Interest { .. } => true,
             Peer::Attach(_)
             | Peer::Attached(_)
+            | Peer::Refused { .. }
             | Peer::Pull(_)
             | Peer::Pulled(_)
             | Peer::Publish(_)
             | Peer::Published(_)
             | Peer::History(_)
-            | Peer::HistoryAnswer(_) => false,
+            | Peer::HistoryAnswer(_)
+            | Peer::TakeOver(_)
+            | Peer::TakenOver(_) => false,
         }
     }
 }
@@ -128,6 +151,8 @@ pub(crate) struct Pulled {
     /// The offset that was asked for: a page for an earlier subscription is not taken for the present one's.
     pub(crate) from: Offset,
     pub(crate) page: Page,
+    /// Why offsets before the page are missing.
+    pub(crate) missing: GapReason,
     /// Why the page passes over offsets.
     pub(crate) skipped: GapReason,
     /// Every record after this page follows in this queue.
@@ -154,6 +179,22 @@ pub(crate) struct HistoryAnswer {
     pub(crate) connection: ConnectionKey,
     pub(crate) reply: Reply,
     pub(crate) result: HistoryResult,
+}
+
+/// A new connection wants to continue the session of a former one.
+#[derive(Debug)]
+pub(crate) struct TakeOver {
+    pub(crate) former: ConnectionKey,
+    pub(crate) worker: WorkerId,
+    pub(crate) connection: ConnectionKey,
+    pub(crate) app: AppId,
+    pub(crate) user: Option<UserId>,
+}
+
+#[derive(Debug)]
+pub(crate) struct TakenOver {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) legacy: Option<Box<Legacy>>,
 }
 
 #[derive(Debug)]
@@ -205,9 +246,10 @@ impl Peers {
         self.links.iter().all(|link| link.credits >= self.requests_per_command)
     }
 
-    /// Whether this peer would take one request. Pulls are asked one at a time and use what commands leave.
+    /// Whether this peer would take one request and leave those of a command. Commands wait for every peer, so pulls that took
+    /// the last credits of one would keep all connections of this worker from being heard.
     pub(crate) fn can_pull(&self, worker: WorkerId) -> bool {
-        self.links[usize::from(worker.0)].credits > 0
+        self.links[usize::from(worker.0)].credits > self.requests_per_command
     }
 
     pub(crate) fn request(&mut self, to: WorkerId, request: Peer) {
@@ -231,6 +273,11 @@ impl Peers {
         let link = self.link(from);
         link.room_entries += entries;
         link.room_bytes += bytes;
+    }
+
+    /// Whether a notice waits for room in some queue.
+    pub(crate) fn holds_notices(&self) -> bool {
+        self.links.iter().any(|link| !link.behind.is_empty())
     }
 
     fn take_room(&mut self, to: WorkerId, bytes: u32) -> bool {

@@ -64,7 +64,7 @@ pub fn fresh_id(now: Now, random: u64) -> MessageId {
 
 impl Worker {
     pub(crate) fn handle_publish(&mut self, key: ConnectionKey, publish: Publish, reply: Reply) {
-        let me = self.session_id(key);
+        let me = self.session_name(key);
         let fresh = fresh_id(self.now, self.next_random());
         let Some(session) = self.sessions.get_mut(key) else { return };
         let identity = &session.profile.identity;
@@ -116,8 +116,13 @@ impl Worker {
             let published = publish::deliver_ephemeral(home, &mut self.peers, draft.record);
             return self.settle(draft.origin, Ok(published));
         }
-        // Whoever does not wait for the disk is answered when the id is known to be new.
-        let early = persisted && draft.ack == Some(Ack::Node);
+        // Whoever does not wait for the log is answered when the id is known to be new. Sessions that wait for nothing have their
+        // answer already, and are told of failures only.
+        let early = match draft.ack {
+            Some(Ack::None) => matches!(draft.origin, Origin::Call { .. }),
+            Some(Ack::Node) => persisted,
+            Some(Ack::Stored) | None => false,
+        };
         let persist = persisted.then(|| Persist {
             publisher: draft.idempotent.then(|| draft.publisher.clone()),
             replaces: home.skipped == GapReason::Replaced && draft.record.key.is_some(),
@@ -196,7 +201,7 @@ impl Worker {
     }
 
     /// Answers a publish, wherever it came from.
-    pub(super) fn settle(&mut self, origin: Origin, result: PublishResult) {
+    pub(crate) fn settle(&mut self, origin: Origin, result: PublishResult) {
         match origin {
             Origin::Session { worker, connection, reply } => {
                 let published = PublishedFor { connection, reply, result };
@@ -213,9 +218,6 @@ impl Worker {
     /// The home has answered a session's publish.
     pub(crate) fn handle_published(&mut self, published: PublishedFor) {
         let (key, reply) = (published.connection, published.reply);
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.in_flight -= 1;
-        }
         match published.result {
             Ok(result) => {
                 let outcome = Outcome::Published(result);
@@ -223,6 +225,7 @@ impl Worker {
             }
             Err(rejection) => self.reject(key, reply, rejection),
         }
+        self.land(key);
     }
 }
 

@@ -22,15 +22,21 @@ impl Worker {
     pub(crate) fn begin(&mut self, key: ConnectionKey, connect: Connect, reference: Option<Ref>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.pings = connect.pings;
-        session.profile.meta = connect.meta;
-        session.profile.device = connect.device;
+        if connect.meta.is_some() || connect.device.is_some() {
+            let extras = session.profile.extras_mut();
+            (extras.meta, extras.device) = (connect.meta, connect.device);
+        }
         let provider = session.profile.client.provider;
         let user = session.profile.identity.user.clone();
         let outcomes = vec![None; connect.subscriptions.len()];
         // Exactly what most sessions ever have: theirs, `$user`, and on SSE `$all`.
         let implicit = usize::from(user.is_some()) + usize::from(provider == Provider::Sse);
         session.subscriptions.reserve_exact(connect.subscriptions.len() + implicit);
-        session.phase = Phase::Connecting(Box::new(Connecting { reference, outcomes, pending: 1 }));
+        let positions = connect.positions;
+        let connecting = Connecting { reference, outcomes, taking_over: false, resumed: false, positions, pending: 1 };
+        session.phase = Phase::Connecting(Box::new(connecting));
+        session.deadline = self.now.time.after(limits::CONNECT_DEADLINE);
+        self.arm_session(key);
         self.figures.connected += 1;
         self.tell(key, |connection, sequence, user| Lifecycle::Connected { connection, sequence, user, provider });
         let (mut everyone, mut own) = (None, None);
@@ -41,6 +47,9 @@ impl Worker {
                 Listen::Everyone | Listen::OwnUser => self.note_repeated(key, index as u32, None),
                 Listen::Named(_) => self.begin_named(key, index as u32, subscribe),
             }
+        }
+        if let Some(former) = connect.former {
+            self.ask_to_take_over(key, former);
         }
         self.begin_everyone(key, everyone, provider == Provider::Sse);
         match (user, own) {
@@ -58,11 +67,11 @@ impl Worker {
         self.note_answer(key);
     }
 
-    fn app_of(&self, key: ConnectionKey) -> crate::id::AppId {
+    pub(super) fn app_of(&self, key: ConnectionKey) -> crate::id::AppId {
         self.sessions.get(key).map_or_else(Default::default, |session| session.profile.identity.app)
     }
 
-    fn begin_named(&mut self, key: ConnectionKey, index: u32, subscribe: Subscribe) {
+    pub(super) fn begin_named(&mut self, key: ConnectionKey, index: u32, subscribe: Subscribe) {
         let Listen::Named(name) = subscribe.listen else { return };
         match self.may_subscribe(key, &name) {
             Ok(None) => {
@@ -160,7 +169,11 @@ impl Worker {
     }
 
     /// Whether a session may subscribe; `Some` if it already has.
-    fn may_subscribe(&mut self, key: ConnectionKey, name: &ChannelName) -> Result<Option<SlotKey>, Rejection> {
+    pub(super) fn may_subscribe(
+        &mut self,
+        key: ConnectionKey,
+        name: &ChannelName,
+    ) -> Result<Option<SlotKey>, Rejection> {
         let Some(session) = self.sessions.get(key) else { return Ok(None) };
         let channel = ChannelKey::named(session.profile.identity.app, name.clone());
         if !session.profile.identity.grants.subscribe {
@@ -282,7 +295,7 @@ impl Worker {
         }
     }
 
-    fn is_pending(&self, key: ConnectionKey, local: SlotKey, nonce: u32) -> bool {
+    pub(crate) fn is_pending(&self, key: ConnectionKey, local: SlotKey, nonce: u32) -> bool {
         let link = Link::Pending { nonce };
         self.sessions
             .get(key)
@@ -312,17 +325,13 @@ impl Worker {
 
     fn answer_subscribe(&mut self, key: ConnectionKey, reply: Reply, attached: &Attached) {
         let subscribed = Box::new(self.subscribed(key, attached));
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.in_flight -= 1;
-        }
         self.respond(key, reply, Event::Subscribed { reference: reply.reference(), subscribed });
+        self.land(key);
     }
 
     fn refuse_subscribe(&mut self, key: ConnectionKey, reply: Reply, attached: &Attached) {
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.in_flight -= 1;
-        }
         self.reject(key, reply, given_up(attached, &self.locals));
+        self.land(key);
     }
 
     /// The subscription begins: what is lost is told, the rest is pulled or flows.
@@ -366,7 +375,12 @@ impl Worker {
         self.queue_write(key.slot);
     }
 
-    fn note_outcome(&mut self, key: ConnectionKey, index: Index, outcome: Option<Result<Subscribed, Rejection>>) {
+    pub(crate) fn note_outcome(
+        &mut self,
+        key: ConnectionKey,
+        index: Index,
+        outcome: Option<Result<Subscribed, Rejection>>,
+    ) {
         if let (Some(index), Some(session)) = (index, self.sessions.get_mut(key))
             && let Phase::Connecting(connecting) = &mut session.phase
         {
@@ -375,7 +389,7 @@ impl Worker {
     }
 
     /// One answer less is outstanding; the last one opens the session.
-    fn note_answer(&mut self, key: ConnectionKey) {
+    pub(crate) fn note_answer(&mut self, key: ConnectionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Phase::Connecting(connecting) = &mut session.phase else { return };
         connecting.pending -= 1;
@@ -383,22 +397,28 @@ impl Worker {
             return;
         }
         let reference = connecting.reference;
-        let subscriptions = connecting.outcomes.drain(..).flatten().collect();
-        self.open(key, reference, subscriptions);
+        let (resumed, subscriptions) = (connecting.resumed, connecting.outcomes.drain(..).flatten().collect());
+        self.open(key, reference, resumed, subscriptions);
     }
 
-    fn open(&mut self, key: ConnectionKey, reference: Option<Ref>, subscriptions: Vec<Result<Subscribed, Rejection>>) {
+    fn open(
+        &mut self,
+        key: ConnectionKey,
+        reference: Option<Ref>,
+        resumed: bool,
+        subscriptions: Vec<Result<Subscribed, Rejection>>,
+    ) {
         let jitter = self.next_random();
         let connection = self.session_id(key);
         let session = self.sessions.at_mut(key.slot);
         let interval = session.heartbeat_interval(&self.options);
         let interval_ms = interval.as_millis() as u64;
         session.phase = Phase::Open;
-        let expires_at = session.profile.identity.expires_at;
-        session.profile.expires = expires_at.map(|at| {
+        if let Some(at) = session.profile.identity.expires_at {
             let end = at.0.saturating_add(limits::EXPIRY_SKEW.as_millis() as u64);
-            self.now.time.after(std::time::Duration::from_millis(end.saturating_sub(self.now.wall.0)))
-        });
+            let left = std::time::Duration::from_millis(end.saturating_sub(self.now.wall.0));
+            session.profile.extras_mut().expires = Some(self.now.time.after(left));
+        }
         // The first one comes early, at a random moment, so that a crowd that came together does not stay in step.
         session.deadline =
             self.now.time.after(std::time::Duration::from_millis(interval_ms / 2 + jitter % (interval_ms / 2).max(1)));
@@ -407,10 +427,12 @@ impl Worker {
             reference,
             connection,
             user,
-            expires_at,
+            resumed,
+            expires_at: session.profile.identity.expires_at,
             heartbeat_ms: u32::try_from(interval_ms).unwrap_or(u32::MAX),
             message_bytes: self.options.message_bytes,
             channels: self.options.channels_per_connection,
+            stores: self.options.stores(),
             time: self.now.wall,
             subscriptions,
         };

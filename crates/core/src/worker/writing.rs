@@ -5,10 +5,12 @@ use std::rc::Rc;
 use super::Worker;
 use super::audience::Local;
 use super::output::Output;
-use crate::event::CursorPositions;
+use crate::cursor::CursorPositions;
 use crate::frame::{Dialect, Frame};
 use crate::id::ConnectionKey;
+use crate::limits;
 use crate::position::{Epoch, Offset};
+use crate::rejection::Close;
 use crate::session::{Due, LastPosition, LastPositions, Link, Phase, Provider, Subscription, carry};
 use crate::slab::Slab;
 use crate::timer::{HORIZON, Timer};
@@ -26,7 +28,7 @@ impl Worker {
     /// Puts a connection on the write list again: it has more to say than one turn takes, or the transport itself has.
     pub fn requeue(&mut self, key: ConnectionKey) {
         if self.sessions.get(key).is_some() {
-            self.queue_write(key.slot);
+            self.wake_reader(key.slot);
         }
     }
 
@@ -64,13 +66,37 @@ impl Worker {
         self.sessions.get(key).map(|session| session.dialect)
     }
 
-    /// Whether a connection's own replies have piled up, or too many of its commands are at their homes: do not read on.
+    /// Whether a connection is not to be read on: its own replies have piled up, too many of its commands are at their homes,
+    /// what it has sent after its token waits for the authenticator, or the node goes down. When that may have changed it is on the write list, and it is
+    /// read again when everything is written.
     #[must_use]
     pub fn is_congested(&self, key: ConnectionKey) -> bool {
-        const IN_FLIGHT_MAX: u16 = 64;
-        self.sessions
-            .get(key)
-            .is_some_and(|session| session.outbox.is_congested(&self.options) || session.in_flight >= IN_FLIGHT_MAX)
+        self.sessions.get(key).is_some_and(|session| {
+            session.outbox.is_congested(&self.options)
+                || session.in_flight >= limits::COMMANDS_IN_FLIGHT
+                || session.phase.waits_for_a_name()
+                || self.draining
+        })
+    }
+
+    /// One command of a connection has been answered, which may be what it was kept for.
+    pub(crate) fn land(&mut self, key: ConnectionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.in_flight -= 1;
+        if session.in_flight + 1 == limits::COMMANDS_IN_FLIGHT {
+            self.wake_reader(key.slot);
+        } else if session.in_flight == 0 && self.draining {
+            self.end(key, Close::Drain, None);
+        }
+    }
+
+    /// Puts a connection on the write list, even with nothing to write: what is found written there is read again.
+    pub(crate) fn wake_reader(&mut self, slot: u32) {
+        let Some(session) = self.sessions.at_slot_mut(slot) else { return };
+        if !session.queued {
+            session.queued = true;
+            self.writable.push_back(session.key);
+        }
     }
 
     /// Notes the positions that the next `count` frames of an SSE connection carry, and fills in all it then has. Returns which

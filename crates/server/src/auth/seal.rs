@@ -84,6 +84,14 @@ impl Keys {
         aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), expected.as_bytes()).is_ok()
     }
 
+    /// The connection whose session token this is; `None` for anything this server has not made.
+    pub(crate) fn session_of(&self, token: &str) -> Option<ConnectionId> {
+        let mut bytes = [0; CONNECTION_ID_BYTES + TAG_BYTES];
+        let read = URL_SAFE_NO_PAD.decode_slice(token, &mut bytes).ok()?;
+        let id = bytes.first_chunk::<CONNECTION_ID_BYTES>().copied().map(ConnectionId::from_bytes)?;
+        (read == bytes.len() && self.is_session_token(token, id)).then_some(id)
+    }
+
     /// Opens a cursor; `None` for anything this node did not seal.
     pub(crate) fn open_cursor(&self, cursor: &str) -> Option<Vec<u8>> {
         if cursor.len() > CURSOR_CHARACTERS_MAX {
@@ -179,6 +187,11 @@ mod tests {
         assert!(!keys.is_session_token(&token, id(2)));
         assert!(!Keys::random().is_session_token(&token, id(1)));
         assert!(!keys.is_session_token("", id(1)));
+        assert_eq!(keys.session_of(&token), Some(id(1)));
+        assert_eq!(Keys::random().session_of(&token), None);
+        for garbage in ["", "x", &token[1..], &"A".repeat(39), &"A".repeat(10_000)] {
+            assert_eq!(keys.session_of(garbage), None, "{garbage}");
+        }
     }
 
     #[test]

@@ -16,6 +16,10 @@ use crate::transport::pump::WorkerEnd;
 /// How long unacknowledged bytes may stay so before the kernel gives the peer up. On SSE nothing else notices a dead peer.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// `MSG_NOSIGNAL`: in a process that does not ignore SIGPIPE, which a host application is free to be, a write to a peer that is gone
+/// must be an error and not the end. The standard library's own writes say the same. Elsewhere it is a property of the socket.
+const NO_SIGNAL: std::ffi::c_int = if cfg!(any(target_os = "linux", target_os = "android")) { 0x4000 } else { 0 };
+
 /// The bytes' way in and out. Never blocks.
 #[derive(Debug)]
 pub(super) enum Transport {
@@ -50,8 +54,17 @@ impl Transport {
     pub(super) fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match (self, slices) {
             (Self::Socket(socket), [only]) => socket.write(only),
-            (Self::Socket(socket), _) => SockRef::from(&*socket).send_vectored(slices),
+            (Self::Socket(socket), _) => SockRef::from(&*socket).send_vectored_with_flags(slices, NO_SIGNAL),
             (Self::Pumped(end), _) => end.write_vectored(slices),
+        }
+    }
+
+    /// Whether a read that did not fill its buffer is followed by a note when there is more.
+    pub(super) const fn announces_more(&self) -> bool {
+        match self {
+            Self::Socket(_) => true,
+            // Only a read that finds nothing asks for one.
+            Self::Pumped(_) => false,
         }
     }
 
@@ -71,8 +84,17 @@ pub(super) enum Stage {
     Open,
     /// Core wants it closed once its outbox is written; then this close code follows (WebSocket).
     Closing(u16),
-    /// Core has let go; what is in `rest` leaves, then the peer's end is awaited for a moment.
+    /// Core has let go; what is in `rest` leaves.
     Lingering,
+    /// Everything that is said to it has left, and the peer's end is awaited for a moment.
+    Told,
+}
+
+impl Stage {
+    /// Whether core knows no such connection any more.
+    pub(super) const fn has_ended(self) -> bool {
+        matches!(self, Self::Lingering | Self::Told)
+    }
 }
 
 /// One connection. Idle it is this struct and nothing else.
@@ -84,8 +106,10 @@ pub(super) struct Connection {
     pub(super) transport: Transport,
     /// The last write found no room; the next edge says when to go on.
     pub(super) blocked: bool,
-    /// Commands wait in `stash` for credits or for the outbox to drain; the socket is not read meanwhile.
+    /// Commands wait in `stash` for credits, for the outbox to drain or for the next turn; the socket is not read meanwhile.
     pub(super) paused: bool,
+    /// Is on the worker's list of connections to read.
+    pub(super) queued_read: bool,
     /// Bytes that were begun or are owed before anything else: the rest of a frame, a pong, an HTTP head.
     pub(super) rest: Option<Box<Rest>>,
     /// Bytes read but not yet decoded.
@@ -119,12 +143,23 @@ pub(super) struct Opening {
 /// Bytes that wait: to be decoded, or to be written as pongs. Behind one pointer, because hardly any connection has some.
 #[derive(Debug, Default)]
 pub(super) struct Stash {
-    pub(super) bytes: Vec<u8>,
+    bytes: Vec<u8>,
+    /// So many at the front are dealt with.
+    taken: usize,
 }
 
 impl Stash {
     pub(super) fn new(bytes: &[u8]) -> Box<Self> {
-        Box::new(Self { bytes: bytes.to_vec() })
+        Box::new(Self { bytes: bytes.to_vec(), taken: 0 })
+    }
+
+    pub(super) fn left(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.taken..]
+    }
+
+    /// Keeps the last `left` bytes, where they are.
+    pub(super) fn keep(&mut self, left: usize) {
+        self.taken = self.bytes.len() - left;
     }
 }
 
@@ -169,6 +204,7 @@ impl Connection {
             transport,
             blocked: false,
             paused: false,
+            queued_read: false,
             rest: (!head.is_empty()).then(|| Box::new(Rest { bytes: head })),
             stash,
             pongs: Pongs::default(),

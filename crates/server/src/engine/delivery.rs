@@ -6,7 +6,7 @@
 use std::io::{self, IoSlice};
 
 use bytes::Bytes;
-use realtime_connector_core::event::CursorPositions;
+use realtime_connector_core::cursor::CursorPositions;
 use realtime_connector_core::id::ConnectionId;
 use realtime_connector_core::worker::Worker;
 use smallvec::SmallVec;

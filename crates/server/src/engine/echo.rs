@@ -4,17 +4,32 @@
 //! first frame, no deadline and no heartbeat.
 
 use realtime_connector_core::id::ConnectionKey;
+use realtime_connector_core::rejection::Lost;
 use realtime_connector_wire::websocket::{self, Limits, Message, Opcode};
 
-use super::connection::Stash;
+use super::connection::Stage;
 use super::reading::Decoded;
 use super::worker::WorkerLoop;
 use crate::builder::EchoLimits;
 
 /// Bytes that may wait to be written before the socket is no longer read.
-const OWED_BYTES_MAX: usize = 1024 * 1024;
+pub(super) const OWED_BYTES_MAX: usize = 1024 * 1024;
 
 impl WorkerLoop {
+    /// The node goes down: core has nobody to tell.
+    pub(super) fn end_echoes(&mut self) {
+        if self.node.echo.is_none() {
+            return;
+        }
+        for key in self.table.keys() {
+            if self.table.get_mut(key).is_some_and(|it| it.stage == Stage::Open && !it.dialect.is_sse()) {
+                let mut frame = Vec::new();
+                websocket::encode_close(&mut frame, Some(websocket::close_code::GOING_AWAY), "");
+                self.linger(key, &frame, Lost::Closed);
+            }
+        }
+    }
+
     /// Takes the messages out of `input` and sends them back.
     pub(super) fn echo(&mut self, key: ConnectionKey, mut input: &mut [u8], limits: EchoLimits) -> Decoded {
         let limits = Limits {
@@ -25,9 +40,7 @@ impl WorkerLoop {
         loop {
             let Some(connection) = self.table.get_mut(key) else { return Decoded::Ended };
             if connection.owed_bytes() > OWED_BYTES_MAX {
-                connection.stash = (!input.is_empty()).then(|| Stash::new(input));
-                connection.paused = true;
-                return Decoded::Stashed;
+                return Decoded::Left(input.len());
             }
             let mut out = Vec::new();
             let end = loop {

@@ -6,13 +6,14 @@ use mio::Token;
 use realtime_connector_core::event::Event;
 use realtime_connector_core::id::{ConnectionId, ConnectionKey};
 use realtime_connector_core::publish::Origin;
-use realtime_connector_core::rejection::{Close, Lost, Rejection, RejectionKind};
+use realtime_connector_core::rejection::{Lost, Rejection, RejectionKind};
 use realtime_connector_core::worker::{Input, Opened, Output};
 use realtime_connector_wire::json;
 use realtime_connector_wire::websocket;
 
 use super::connection::{Connection, Opening, Rare, Stage, Transport};
 use super::front::{Adoption, FrontMessage, Reply, Stream, Waiting};
+use super::reading::Until;
 use super::worker::WorkerLoop;
 use super::{AskRequest, lifecycle};
 
@@ -38,11 +39,12 @@ impl WorkerLoop {
             Output::Append { home, ticket, record, persist } => self.logs.append(home, ticket, record, persist),
             Output::ReadLog { home, channel, from } => self.logs.read(home, &channel, from),
             Output::LocateInLog { home, channel, ticket, at } => self.logs.locate(home, &channel, ticket, at),
+            Output::PurgeLog { home, channel, ticket, through } => self.logs.purge(home, &channel, ticket, through),
             Output::ForgetLog { channel, persisted } => self.logs.forget(&channel, persisted),
             Output::Ask { connection, token } => self.ask(connection, token),
-            Output::Close { connection, close } => {
+            Output::Close { connection, close, stays_away } => {
                 let code = json::close_code(close).number();
-                if matches!(close, Close::Stopped | Close::Normal) {
+                if stays_away {
                     self.node.stopped.note(ConnectionId { key: connection, ..self.id });
                 }
                 // What `goaway` says, the Close frame says too.
@@ -57,7 +59,7 @@ impl WorkerLoop {
                 self.core.requeue(connection);
             }
             Output::Abort { connection } => {
-                self.table.remove(connection);
+                self.forget(connection);
                 self.core.handle(self.clock.now(), Input::Closed { connection, lost: Lost::Dropped });
             }
             Output::Replied { ticket, event } => self.answer(ticket, Reply::Event(event)),
@@ -119,8 +121,6 @@ impl WorkerLoop {
                 }
                 self.handle(Input::Identified { connection, identity });
             }
-            FrontMessage::Drain => self.handle(Input::Drain),
-            FrontMessage::Stop => self.stopping = true,
         }
     }
 
@@ -139,34 +139,39 @@ impl WorkerLoop {
             Ok(transport) => transport,
             Err(error) => {
                 tracing::debug!(%error, "failed to take over a connection");
+                self.node.talking.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
                 return self.table.release(key);
             }
         };
         let Adoption { dialect, head, prelude, token, place, .. } = adoption;
         self.table.insert(key, Connection::new(transport, Opening { dialect, head, prelude, token, place }));
         if self.node.echo.is_some() && !dialect.is_sse() {
-            return self.read(key);
+            return self.read(key, Until::Short);
+        }
+        let mut identity = adoption.identity;
+        if let Some(user) = identity.as_mut().and_then(|identity| identity.user.as_mut()) {
+            *user = user.detached();
         }
         let opened = Opened {
             connection: key,
             dialect,
             client: adoption.client,
-            identity: adoption.identity,
+            identity,
             connect: adoption.connect,
             reference: adoption.reference,
         };
         self.handle(Input::Opened(Box::new(opened)));
         // An SSE head is owed before core has anything to say.
         self.flush(key);
-        self.read(key);
+        self.read(key, Until::Short);
     }
 
     /// The stream is gone, or ended by the peer without a close.
     pub(super) fn lose(&mut self, key: ConnectionKey, lost: Lost) {
         let Some(connection) = self.table.get_mut(key) else { return };
-        let lingering = connection.stage == Stage::Lingering;
-        self.table.remove(key);
-        if !lingering {
+        let ended = connection.stage.has_ended();
+        self.forget(key);
+        if !ended {
             self.handle(Input::Closed { connection: key, lost });
         }
     }
@@ -189,6 +194,11 @@ impl WorkerLoop {
         let Some(connection) = self.table.get_mut(key) else { return };
         connection.stage = Stage::Lingering;
         connection.stash = None;
+        if std::mem::take(&mut connection.paused) {
+            // Its end may be behind bytes that no edge will announce again.
+            self.queue_read(key);
+        }
+        let Some(connection) = self.table.get_mut(key) else { return };
         drop(connection.pongs.take());
         if !last.is_empty() {
             connection.owe(last);

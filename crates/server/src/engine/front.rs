@@ -1,7 +1,7 @@
 //! The door between the asynchronous front and a worker: connections, calls and answers go in, results come back.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +24,9 @@ use crate::transport::pump::WorkerEnd;
 const WAITING_MAX: usize = 4_096;
 /// How long a caller waits for a place before it is refused.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a caller waits for an answer (UP-5).
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A connection on its way to its worker.
 pub(crate) struct Adoption {
@@ -101,8 +104,6 @@ pub(crate) enum FrontMessage {
         connection: ConnectionKey,
         identity: Result<Box<Identity>, Box<Rejection>>,
     },
-    Drain,
-    Stop,
 }
 
 /// Somebody who waits for a worker's answer, and the place they hold meanwhile.
@@ -129,6 +130,9 @@ pub(crate) struct FrontDoor {
     moved: Mutex<Vec<u32>>,
     places: Arc<Semaphore>,
     doorbell: Arc<Doorbell>,
+    /// Orders are heard past all that waits here: messages may wait for credits, and credits for a worker that is gone.
+    drains: AtomicBool,
+    stops: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -138,19 +142,31 @@ struct Inbox {
     closed: bool,
 }
 
-/// Closes a door when its worker ends, by whatever way.
-pub(super) struct ClosesDoor(pub(super) Arc<FrontDoor>);
-
-impl Drop for ClosesDoor {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
 impl FrontDoor {
     pub(super) fn new(doorbell: Arc<Doorbell>) -> Self {
         let places = Arc::new(Semaphore::new(WAITING_MAX));
-        Self { inbox: Mutex::default(), moved: Mutex::default(), places, doorbell }
+        let (drains, stops) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { inbox: Mutex::default(), moved: Mutex::default(), places, doorbell, drains, stops }
+    }
+
+    /// Orders the worker to tell every connection to go.
+    pub(super) fn drain(&self) {
+        self.drains.store(true, Ordering::SeqCst);
+        self.doorbell.ring();
+    }
+
+    /// Orders the worker to end with its turn.
+    pub(super) fn stop(&self) {
+        self.stops.store(true, Ordering::SeqCst);
+        self.doorbell.ring();
+    }
+
+    pub(super) fn drains(&self) -> bool {
+        self.drains.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn stops(&self) -> bool {
+        self.stops.load(Ordering::SeqCst)
     }
 
     /// Puts a message through the door. Bounded by the places its senders hold. Behind a closed door it is dropped, which tells
@@ -165,7 +181,8 @@ impl FrontDoor {
         self.doorbell.ring();
     }
 
-    fn close(&self) {
+    /// The worker has ended: whoever waits is told, and nobody comes in any more.
+    pub(super) fn close(&self) {
         let mut inbox = lock(&self.inbox);
         inbox.closed = true;
         let unread = std::mem::take(&mut inbox.messages);
@@ -176,12 +193,16 @@ impl FrontDoor {
     /// Asks, and waits for the answer.
     ///
     /// # Errors
-    /// `overloaded` when no place became free in time, `unavailable` when the worker stops.
+    /// `overloaded` when no place became free in time, `unavailable` when the worker stops, `timeout` when it does not answer.
     pub(crate) async fn ask(&self, message: impl FnOnce(Waiting) -> FrontMessage) -> Result<Reply, Rejection> {
         let (sender, answer) = oneshot::channel();
         let place = self.place().await?;
         self.send(message(Waiting { sender, _place: place }));
-        answer.await.map_err(|_| Rejection::new(RejectionKind::Unavailable, "the server is stopping"))
+        match tokio::time::timeout(ANSWER_DEADLINE, answer).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(_)) => Err(Rejection::new(RejectionKind::Unavailable, "the server is stopping")),
+            Err(_) => Err(Rejection::new(RejectionKind::Timeout, "no answer in time; what became of it is unknown")),
+        }
     }
 
     async fn place(&self) -> Result<OwnedSemaphorePermit, Rejection> {
@@ -211,7 +232,11 @@ impl FrontDoor {
         self.doorbell.ring();
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        lock(&self.inbox).messages.is_empty() && lock(&self.moved).is_empty()
+    pub(super) fn has_messages(&self) -> bool {
+        !lock(&self.inbox).messages.is_empty()
+    }
+
+    pub(super) fn has_moved(&self) -> bool {
+        !lock(&self.moved).is_empty()
     }
 }

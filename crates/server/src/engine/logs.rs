@@ -1,5 +1,7 @@
 //! The logs of one worker: memory for most channels, the store for persisted ones, and one face for both.
 
+use std::time::{Duration, Instant};
+
 use realtime_connector_core::history::{At, Block};
 use realtime_connector_core::id::{ChannelKey, SlotKey};
 use realtime_connector_core::limits::{BLOCK_BYTES, BLOCK_RECORDS};
@@ -13,19 +15,23 @@ use realtime_connector_store::{Append, Completion, Locate, Log, LogError, Memory
 /// The store's answers bear the number of their question only, so each kind of question has numbers of its own.
 const READ: u64 = 1 << 62;
 const LOCATE: u64 = 1 << 61;
+const PURGE: u64 = 1 << 60;
+
+/// The same failure is written to the log of the program once in this time: a full disk refuses every message.
+const COMPLAINTS: Duration = Duration::from_secs(10);
 
 /// Both logs of a worker.
 pub(super) struct Logs {
     memory: MemoryLog,
     durable: Option<SqliteLog>,
-    /// What the operator was told last. A store that fails does so for every message, and the log may lie on the same disk.
-    told: Option<LogFailure>,
+    /// What was complained of last, and when.
+    complaint: Option<(LogFailure, Instant)>,
 }
 
 impl Logs {
     /// A memory log of this life, and the store's if there is one. `wake` is rung when the store has answered.
     pub(super) fn new(epoch: Epoch, store: Option<&Sqlite>, wake: Wake) -> Self {
-        Self { memory: MemoryLog::new(epoch), durable: store.map(|store| store.log(wake)), told: None }
+        Self { memory: MemoryLog::new(epoch), durable: store.map(|store| store.log(wake)), complaint: None }
     }
 
     pub(super) fn open(&mut self, home: SlotKey, channel: &ChannelKey, retention: Option<Retention>) {
@@ -58,6 +64,10 @@ impl Logs {
         self.durable().locate(home, LOCATE | ticket, channel, locate);
     }
 
+    pub(super) fn purge(&mut self, home: SlotKey, channel: &ChannelKey, ticket: u64, through: Offset) {
+        self.durable().purge(home, PURGE | ticket, channel, through);
+    }
+
     pub(super) fn forget(&mut self, channel: &ChannelKey, persisted: bool) {
         if persisted {
             self.durable().forget(channel);
@@ -73,77 +83,62 @@ impl Logs {
 
     /// The next answer, in core's words.
     pub(super) fn poll(&mut self) -> Option<Input> {
-        if let Some(completion) = self.memory.poll() {
-            return Some(answer(completion));
-        }
-        let completion = self.durable.as_mut()?.poll()?;
-        self.tell(&completion);
-        Some(answer(completion))
+        let completion = self.memory.poll().or_else(|| self.durable.as_mut()?.poll())?;
+        Some(self.answer(completion))
     }
 
-    /// Tells the operator when the store begins to fail in some way, and when it takes messages again.
-    fn tell(&mut self, completion: &Completion) {
-        match completion {
-            Completion::Failed { error, .. } => {
-                let failure = failure(error);
-                if failure != LogFailure::Busy && self.told.replace(failure) != Some(failure) {
-                    tracing::error!(%error, "failed to use the store; told once until it works again");
-                }
-            }
-            Completion::Committed { .. } => {
-                if self.told.take().is_some() {
-                    tracing::warn!("the store works again");
-                }
-            }
-            Completion::Opened { .. }
-            | Completion::Duplicate { .. }
-            | Completion::Conflict { .. }
-            | Completion::Read { .. }
-            | Completion::Located { .. }
-            | Completion::Purged { .. } => {}
+    fn complain(&mut self, failure: LogFailure, error: &LogError) {
+        let lately = |(what, at): (LogFailure, Instant)| what == failure && at.elapsed() < COMPLAINTS;
+        if failure != LogFailure::Busy && !self.complaint.is_some_and(lately) {
+            tracing::error!(%error, "failed to use the store");
+            self.complaint = Some((failure, Instant::now()));
         }
     }
 
     fn durable(&mut self) -> &mut SqliteLog {
         self.durable.as_mut().expect("channels are persisted only where there is a store")
     }
-}
 
-fn answer(completion: Completion) -> Input {
-    match completion {
-        Completion::Opened { home, epoch, head, trimmed } => Input::LogOpened { home, epoch, head, floor: trimmed },
-        Completion::Committed { home, ticket, record } => Input::Committed { home, ticket: Some(ticket), record },
-        Completion::Duplicate { home, ticket, position, id } => {
-            Input::NotAppended { home, ticket, outcome: NotAppended::Duplicate { id, position } }
+    fn answer(&mut self, completion: Completion) -> Input {
+        match completion {
+            Completion::Opened { home, epoch, head, trimmed } => Input::LogOpened { home, epoch, head, floor: trimmed },
+            Completion::Committed { home, ticket, record } => Input::Committed { home, ticket: Some(ticket), record },
+            Completion::Duplicate { home, ticket, position, id } => {
+                Input::NotAppended { home, ticket, outcome: NotAppended::Duplicate { id, position } }
+            }
+            Completion::Conflict { home, ticket } => {
+                Input::NotAppended { home, ticket, outcome: NotAppended::Conflict }
+            }
+            Completion::Read { home, from, records, through, trimmed, .. } => {
+                let block = Block { records, damaged: Vec::new(), reached: through, floor: trimmed };
+                Input::LogRead { home, from, result: Ok(block) }
+            }
+            Completion::Located { home, ticket, offset } => {
+                Input::Located { home, ticket: ticket & !LOCATE, result: Ok(offset) }
+            }
+            Completion::Purged { home, ticket, trimmed } => {
+                Input::Purged { home, ticket: ticket & !PURGE, result: Ok(trimmed) }
+            }
+            Completion::Failed { home, ticket, error } => self.failed(home, ticket, &error),
         }
-        Completion::Conflict { home, ticket } => Input::NotAppended { home, ticket, outcome: NotAppended::Conflict },
-        Completion::Read { home, from, records, through, trimmed, .. } => {
-            let block = Block { records, damaged: Vec::new(), reached: through, floor: trimmed };
-            Input::LogRead { home, from, result: Ok(block) }
-        }
-        Completion::Located { home, ticket, offset } => {
-            Input::Located { home, ticket: ticket & !LOCATE, result: Ok(offset) }
-        }
-        Completion::Purged { .. } => unreachable!("nothing is purged yet"),
-        Completion::Failed { home, ticket, error } => failed(home, ticket, &error),
     }
-}
 
-fn failure(error: &LogError) -> LogFailure {
-    match error {
-        LogError::Busy => LogFailure::Busy,
-        LogError::Full => LogFailure::Full,
-        LogError::Corrupt { .. } => LogFailure::Damaged,
-        LogError::Unavailable | LogError::TooLarge { .. } => LogFailure::Unavailable,
-    }
-}
-
-fn failed(home: SlotKey, ticket: Option<u64>, error: &LogError) -> Input {
-    let failure = failure(error);
-    match ticket {
-        None => Input::LogNotOpened { home, failure },
-        Some(ticket) if ticket & READ > 0 => Input::LogRead { home, from: ticket & !READ, result: Err(failure) },
-        Some(ticket) if ticket & LOCATE > 0 => Input::Located { home, ticket: ticket & !LOCATE, result: Err(failure) },
-        Some(ticket) => Input::NotAppended { home, ticket, outcome: NotAppended::Failed(failure) },
+    fn failed(&mut self, home: SlotKey, ticket: Option<u64>, error: &LogError) -> Input {
+        let failure = match error {
+            LogError::Busy => LogFailure::Busy,
+            LogError::Full => LogFailure::Full,
+            LogError::Corrupt { .. } => LogFailure::Damaged,
+            LogError::Unavailable | LogError::TooLarge { .. } => LogFailure::Unavailable,
+        };
+        self.complain(failure, error);
+        match ticket {
+            None => Input::LogNotOpened { home, failure },
+            Some(ticket) if ticket & READ > 0 => Input::LogRead { home, from: ticket & !READ, result: Err(failure) },
+            Some(ticket) if ticket & LOCATE > 0 => {
+                Input::Located { home, ticket: ticket & !LOCATE, result: Err(failure) }
+            }
+            Some(ticket) if ticket & PURGE > 0 => Input::Purged { home, ticket: ticket & !PURGE, result: Err(failure) },
+            Some(ticket) => Input::NotAppended { home, ticket, outcome: NotAppended::Failed(failure) },
+        }
     }
 }

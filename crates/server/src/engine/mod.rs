@@ -11,6 +11,8 @@ mod queue;
 mod reading;
 mod stopped;
 mod table;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::io;
@@ -26,19 +28,19 @@ use realtime_connector_core::history::Query;
 use realtime_connector_core::id::{ChannelKey, ChannelName, ConnectionId, ConnectionKey, WorkerId};
 use realtime_connector_core::options::Options;
 use realtime_connector_core::permissions::Identity;
-use realtime_connector_core::position::Epoch;
+use realtime_connector_core::position::{Epoch, Position};
 use realtime_connector_core::publish::{Draft, PublishResult};
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_core::worker::{Answer, Call, HistoryResult, Lifecycle, Setup, Worker, home_worker};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::auth::seal::{Keys, fresh_secret};
+use crate::auth::seal::{Keys, Secret, fresh_secret};
 use crate::builder::EchoLimits;
 use crate::event_bus::log_connection;
 use crate::store::{OpenStoreError, StorePlan};
 pub(crate) use clock::Clock;
 pub(crate) use front::{Adoption, FrontDoor, Place, Stream};
-use front::{ClosesDoor, FrontMessage, Reply};
+use front::{FrontMessage, Reply};
 use logs::Logs;
 use queue::{Doorbell, PeerQueue};
 use realtime_connector_store::sqlite::{Pulse, Sqlite};
@@ -82,6 +84,10 @@ pub(crate) struct Node {
     next_worker: AtomicUsize,
     /// That of the store, if there is one.
     store: Option<Pulse>,
+    /// Connections, from when they were handed over until everything that is said to them has left.
+    talking: AtomicUsize,
+    /// A worker has ended by itself, and the node with it: others would wait for its answers for ever.
+    failed: watch::Sender<bool>,
 }
 
 /// What the front has to serve: the engine's questions and events.
@@ -110,7 +116,52 @@ pub(crate) struct Engine {
     store: Option<Sqlite>,
 }
 
+/// What outlives the process, as far as a node knows it: a life without a store has a secret of its own.
+struct Kept {
+    secret: Secret,
+    store: Option<Pulse>,
+}
+
 impl Engine {
+    /// A node whose workers do not run yet, and what each of them will poll.
+    fn prepare(
+        options: Options,
+        workers: usize,
+        echo: Option<EchoLimits>,
+        kept: Kept,
+    ) -> io::Result<(Arc<Node>, Vec<Poll>, Outlets)> {
+        let polls = (0..workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
+        let doorbells = polls
+            .iter()
+            .map(|poll| Doorbell::new(poll.registry(), WAKE).map(Arc::new))
+            .collect::<io::Result<Vec<_>>>()?;
+        let (asks, asked) = mpsc::channel(ASK_QUEUE);
+        let (lifecycle, lived) = mpsc::channel(LIFECYCLE_QUEUE);
+        let boot = random_u64();
+        let node = Arc::new(Node {
+            id: random_u64() as u32,
+            // Short, because it is in every position, and different from one start to the next.
+            epoch: Epoch::parse(&base36(boot % 36_u64.pow(6))).expect("letters and digits"),
+            seed: random_u64(),
+            options,
+            keys: Keys::from_secret(&kept.secret),
+            echo,
+            doors: doorbells.iter().map(|bell| Arc::new(FrontDoor::new(bell.clone()))).collect(),
+            queues: (0..workers).map(|_| (0..workers).map(|_| PeerQueue::default()).collect()).collect(),
+            doorbells,
+            asks,
+            lifecycle,
+            lifecycle_wanted: AtomicBool::new(false),
+            stopped: Stopped::default(),
+            lifecycle_dropped: AtomicU64::new(0),
+            next_worker: AtomicUsize::new(0),
+            store: kept.store,
+            talking: AtomicUsize::new(0),
+            failed: watch::Sender::new(false),
+        });
+        Ok((node, polls, Outlets { asks: asked, lifecycle: lived }))
+    }
+
     /// Starts the workers of a node.
     ///
     /// # Errors
@@ -126,33 +177,8 @@ impl Engine {
             Some(plan) => plan.open(origin).map(|(store, secret)| (Some(store), secret))?,
             None => (None, fresh_secret()),
         };
-        let polls = (0..workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
-        let doorbells = polls
-            .iter()
-            .map(|poll| Doorbell::new(poll.registry(), WAKE).map(Arc::new))
-            .collect::<io::Result<Vec<_>>>()?;
-        let (asks, asked) = mpsc::channel(ASK_QUEUE);
-        let (lifecycle, lived) = mpsc::channel(LIFECYCLE_QUEUE);
-        let boot = random_u64();
-        let node = Arc::new(Node {
-            id: random_u64() as u32,
-            // Short, because it is in every position, and different from one start to the next.
-            epoch: Epoch::parse(&base36(boot % 36_u64.pow(6))).expect("letters and digits"),
-            seed: random_u64(),
-            options,
-            keys: Keys::from_secret(&secret),
-            echo,
-            doors: doorbells.iter().map(|bell| Arc::new(FrontDoor::new(bell.clone()))).collect(),
-            queues: (0..workers).map(|_| (0..workers).map(|_| PeerQueue::default()).collect()).collect(),
-            doorbells,
-            asks,
-            lifecycle,
-            lifecycle_wanted: AtomicBool::new(false),
-            stopped: Stopped::default(),
-            lifecycle_dropped: AtomicU64::new(0),
-            next_worker: AtomicUsize::new(0),
-            store: store.as_ref().map(Sqlite::pulse),
-        });
+        let kept = Kept { secret, store: store.as_ref().map(Sqlite::pulse) };
+        let (node, polls, outlets) = Self::prepare(options, workers, echo, kept)?;
         let threads = polls
             .into_iter()
             .enumerate()
@@ -162,7 +188,7 @@ impl Engine {
                 spawn(node.clone(), index, poll, origin, logs)
             })
             .collect::<io::Result<_>>()?;
-        Ok((node, Self { threads, store }, Outlets { asks: asked, lifecycle: lived }))
+        Ok((node, Self { threads, store }, outlets))
     }
 
     /// Waits for the workers, which have been told to stop.
@@ -178,23 +204,44 @@ impl Engine {
 }
 
 fn spawn(node: Arc<Node>, index: usize, poll: Poll, origin: Instant, logs: Logs) -> io::Result<JoinHandle<()>> {
-    let setup = Setup {
+    let watch = Watch { node: node.clone(), index, is_told: false };
+    std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let mut watch = watch;
+        let clock = Clock::new(origin);
+        let core = Worker::new(setup(&node, index), clock.now());
+        match worker::WorkerLoop::new(node, index, poll, core, clock, logs).run() {
+            Ok(()) => watch.is_told = true,
+            Err(error) => tracing::error!(%error, index, "failed to poll"),
+        }
+    })
+}
+
+fn setup(node: &Node, index: usize) -> Setup {
+    Setup {
         id: WorkerId(u8::try_from(index).expect("at most 256 workers")),
         workers: node.doors.len(),
         node: node.id,
         seed: node.seed,
         random: random_u64(),
         options: node.options.clone(),
-    };
-    let closes = ClosesDoor(node.doors[index].clone());
-    std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let _closes = closes;
-        let clock = Clock::new(origin);
-        let core = Worker::new(setup, clock.now());
-        if let Err(error) = worker::WorkerLoop::new(node, index, poll, core, clock, logs).run() {
-            tracing::error!(%error, index, "failed to poll; the worker stops");
+    }
+}
+
+/// Sees to it that a worker's end is known, by whatever way it comes.
+struct Watch {
+    node: Arc<Node>,
+    index: usize,
+    /// It was told to end.
+    is_told: bool,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.node.doors[self.index].close();
+        if !self.is_told {
+            self.node.fail(self.index);
         }
-    })
+    }
 }
 
 /// Tells the log of a connection that came or went, and the application what happened, if it listens and keeps up.
@@ -258,7 +305,13 @@ impl Node {
                 WorkerId(u8::try_from(next).expect("at most 256 workers"))
             }
         };
+        self.talking.fetch_add(1, Ordering::Relaxed);
         self.door(worker).send(FrontMessage::Adopt(Box::new(adoption)));
+    }
+
+    /// Connections to which something is or may still be said.
+    pub(crate) fn talking(&self) -> usize {
+        self.talking.load(Ordering::Relaxed)
     }
 
     /// The worker that orders a channel.
@@ -288,6 +341,22 @@ impl Node {
         match self.door(home).ask(|reply| FrontMessage::Call { call, reply }).await? {
             Reply::Answer(Answer::History(result)) => result.map(|page| *page),
             Reply::Answer(_) | Reply::Event(_) => Err(bug()),
+        }
+    }
+
+    /// Removes messages of a channel, up to a position or all of them.
+    pub(crate) async fn purge(&self, channel: ChannelKey, through: Option<Position>) -> Result<Position, Rejection> {
+        let home = self.home(&channel);
+        match self.call(home, Call::Purge { channel, through }).await? {
+            Answer::Purged(result) => result,
+            Answer::Published(_)
+            | Answer::History(_)
+            | Answer::Connections { .. }
+            | Answer::Connection(_)
+            | Answer::Found(_)
+            | Answer::Channels { .. }
+            | Answer::Channel(_)
+            | Answer::Figures(_) => Err(bug()),
         }
     }
 
@@ -343,12 +412,29 @@ impl Node {
 
     /// Tells every connection to go, and lets their last bytes leave.
     pub(crate) fn drain(&self) {
-        self.doors.iter().for_each(|door| door.send(FrontMessage::Drain));
+        self.doors.iter().for_each(|door| door.drain());
     }
 
     /// Stops the workers.
     pub(crate) fn stop(&self) {
-        self.doors.iter().for_each(|door| door.send(FrontMessage::Stop));
+        self.doors.iter().for_each(|door| door.stop());
+    }
+
+    /// A worker has ended by itself: nobody would answer for its connections and channels.
+    pub(crate) fn fail(&self, index: usize) {
+        tracing::error!(index, "a worker has ended by itself; the node stops");
+        self.failed.send_replace(true);
+        self.stop();
+    }
+
+    /// Whether a worker has ended by itself. The node serves nobody any more.
+    pub(crate) fn has_failed(&self) -> bool {
+        *self.failed.borrow()
+    }
+
+    /// Tells when that happens.
+    pub(crate) fn watch_failure(&self) -> watch::Receiver<bool> {
+        self.failed.subscribe()
     }
 }
 

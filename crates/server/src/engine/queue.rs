@@ -36,12 +36,13 @@ impl PeerQueue {
     /// Notes that messages have been dealt with, which gives their room back.
     pub(super) fn note_taken(&self, entries: u64, bytes: u64) {
         self.taken_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.taken_entries.fetch_add(entries, Ordering::Release);
+        // In one order with the doorbell: who lies down before this is rung, and who looks after it sees the count.
+        self.taken_entries.fetch_add(entries, Ordering::SeqCst);
     }
 
     /// Entries and bytes dealt with since the start.
     pub(super) fn taken(&self) -> (u64, u64) {
-        let entries = self.taken_entries.load(Ordering::Acquire);
+        let entries = self.taken_entries.load(Ordering::SeqCst);
         (entries, self.taken_bytes.load(Ordering::Relaxed))
     }
 }

@@ -43,6 +43,11 @@ impl Table {
         place.connection.as_ref().map(|_| ConnectionKey { slot, generation: place.generation })
     }
 
+    /// All who live here.
+    pub(super) fn keys(&self) -> Vec<ConnectionKey> {
+        (0..self.places.len() as u32).filter_map(|slot| self.key_at(slot)).collect()
+    }
+
     pub(super) fn get_mut(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
         let place = self.places.get_mut(key.slot as usize).filter(|place| place.generation == key.generation)?;
         place.connection.as_mut()

@@ -7,11 +7,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 use realtime_connector_core::id::{ConnectionId, ConnectionKey, WorkerId};
-use realtime_connector_core::limits;
 use realtime_connector_core::rejection::Lost;
 use realtime_connector_core::worker::{Input, PeerMessage, Worker};
 use realtime_connector_wire::json::DecodeLimits;
@@ -22,11 +22,18 @@ use super::delivery::{Delivery, Flushed};
 use super::front::{FrontDoor, FrontMessage, Waiting};
 use super::logs::Logs;
 use super::queue::{Doorbell, PeerQueue};
+use super::reading::Until;
 use super::table::Table;
 use super::{Node, WAKE};
 
-/// The longest turn, so that no connection waits for another one's crowd.
+/// Reading and messages of one turn, so that no connection waits for another one's crowd.
 const TURN_BUDGET: Duration = Duration::from_millis(5);
+/// The part of it that reading may take, or messages would wait for whoever sends most.
+const READ_BUDGET: Duration = Duration::from_millis(3);
+/// Writing has a budget of its own: what messages put into outboxes must leave at the rate it comes, or everybody falls behind.
+const WRITE_BUDGET: Duration = Duration::from_millis(5);
+/// Connections read between two looks at the clock.
+const READS_PER_LOOK: usize = 16;
 /// Connections written between two looks at the clock.
 const WRITES_PER_LOOK: usize = 16;
 /// Peer messages taken between two looks at the clock.
@@ -51,7 +58,7 @@ pub(super) struct WorkerLoop {
     pub(super) delivery: Delivery,
     pub(super) decode_limits: DecodeLimits,
     pub(super) scratch: Vec<u8>,
-    /// Sockets with bytes that no edge will announce: the read cap was reached, or they were paused.
+    /// Connections with bytes that no edge will announce: the read cap or the budget was reached, or they were paused.
     pub(super) ready: VecDeque<ConnectionKey>,
     /// Connections that core has let go of, with when to drop them.
     pub(super) lingering: VecDeque<(Instant, ConnectionKey)>,
@@ -63,7 +70,9 @@ pub(super) struct WorkerLoop {
     room_seen: Vec<(u64, u64)>,
     front: VecDeque<FrontMessage>,
     moved: Vec<u32>,
-    pub(super) stopping: bool,
+    /// The order to drain has been carried out.
+    draining: bool,
+    stopping: bool,
 }
 
 impl WorkerLoop {
@@ -92,6 +101,7 @@ impl WorkerLoop {
             room_seen: vec![(0, 0); workers],
             front: VecDeque::new(),
             moved: Vec::new(),
+            draining: false,
             stopping: false,
             node,
         }
@@ -112,22 +122,23 @@ impl WorkerLoop {
             self.doorbell.get_up();
             self.turn(&events);
         }
+        self.part();
         Ok(())
     }
 
+    /// Takes what lingering peers have said: a socket that is closed with bytes unread resets, and the reset may overtake last words.
+    fn part(&mut self) {
+        for (_, key) in std::mem::take(&mut self.lingering) {
+            if let Some(connection) = self.table.get_mut(key) {
+                drop(connection.transport.read(&mut self.scratch));
+            }
+        }
+    }
+
     /// How long to sleep: not at all while work is left over.
-    fn sleep_time(&mut self) -> Option<Duration> {
+    pub(super) fn sleep_time(&mut self) -> Option<Duration> {
         self.doorbell.lie_down();
-        let mine = usize::from(self.id.worker.0);
-        let busy = self.core.is_walking()
-            || self.core.has_writable()
-            || self.has_readable()
-            || !self.door.is_empty()
-            || !self.front.is_empty()
-            || self.logs.is_ready()
-            || self.incoming.iter().any(|messages| !messages.is_empty())
-            || self.node.queues.iter().any(|queues| !queues[mine].is_empty());
-        if busy {
+        if self.is_busy() {
             return Some(Duration::ZERO);
         }
         let core = self.core.next_deadline().map(|deadline| self.clock.until(deadline));
@@ -138,20 +149,34 @@ impl WorkerLoop {
         }
     }
 
-    /// Whether a socket is known to hold bytes and may be read now.
-    fn has_readable(&self) -> bool {
-        !self.ready.is_empty() && self.core.takes_commands()
+    /// Whether anything can be done now. What waits for credits cannot: they come with a message, which rings.
+    fn is_busy(&self) -> bool {
+        let mine = usize::from(self.id.worker.0);
+        let asked = !self.ready.is_empty() || !self.front.is_empty() || self.door.has_messages();
+        self.core.is_walking()
+            || self.core.has_writable()
+            || (asked && self.core.takes_commands())
+            || self.logs.is_ready()
+            || self.door.has_moved()
+            || self.door.stops()
+            || (self.door.drains() && !self.draining)
+            || self.incoming.iter().any(|messages| !messages.is_empty())
+            || self.node.queues.iter().any(|queues| !queues[mine].is_empty())
+            || (self.core.wants_room() && self.has_room_to_collect())
     }
 
-    fn turn(&mut self, events: &Events) {
+    /// Whether peers have taken something out of our queues since we last looked. They rang, but perhaps while we were awake.
+    fn has_room_to_collect(&self) -> bool {
+        let queues = &self.node.queues[usize::from(self.id.worker.0)];
+        queues.iter().zip(&self.room_seen).any(|(queue, seen)| queue.taken() != *seen)
+    }
+
+    pub(super) fn turn(&mut self, events: &Events) {
         let started = Instant::now();
         self.clock.tick();
+        self.take_orders();
         self.collect_room();
-        for event in events {
-            self.handle_event(event);
-        }
-        self.take_moved();
-        self.read_ready();
+        self.read_all(events, started);
         while self.take_messages(started) {
             self.settle();
             if started.elapsed() >= TURN_BUDGET {
@@ -159,7 +184,7 @@ impl WorkerLoop {
             }
         }
         self.settle();
-        self.write_all(started);
+        self.write_all();
         self.drop_lingering();
         self.core.handle_timeout(self.clock.now());
         // Writing empties outboxes, and an empty one may have a page to pull.
@@ -167,53 +192,93 @@ impl WorkerLoop {
     }
 
     /// Ends what was begun: what core tells peers only once, and what was said to them, leaves.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.core.finish_turn(self.clock.now());
         self.carry_out();
         self.send_outgoing();
     }
 
-    fn handle_event(&mut self, event: &mio::event::Event) {
+    fn take_orders(&mut self) {
+        if self.door.drains() && !std::mem::replace(&mut self.draining, true) {
+            self.handle(Input::Drain);
+            self.end_echoes();
+        }
+        self.stopping = self.door.stops();
+    }
+
+    /// Reads what was left over, then what is new, as far as the budget goes. The rest joins what is left over, so that everybody has
+    /// a turn.
+    fn read_all(&mut self, events: &Events, started: Instant) {
+        self.read_ready(started);
+        let mut late = false;
+        for (index, event) in events.iter().enumerate() {
+            late = late || (index % READS_PER_LOOK == 0 && started.elapsed() >= READ_BUDGET);
+            self.handle_event(event, late);
+        }
+        self.take_moved(started);
+    }
+
+    fn handle_event(&mut self, event: &mio::event::Event, late: bool) {
         let Token(token) = event.token();
         if event.token() == WAKE {
             return;
         }
         let Some(key) = self.table.key_at(token as u32) else { return };
-        if event.is_writable()
-            && let Some(connection) = self.table.get_mut(key)
-            && std::mem::take(&mut connection.blocked)
-        {
-            self.flush(key);
+        if event.is_writable() {
+            self.unblock(key, late);
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.read(key);
+            // No further edge announces an end that has come with the bytes before it.
+            let until = if event.is_read_closed() { Until::Empty } else { Until::Short };
+            self.read_or_queue(key, late, until);
         }
     }
 
     /// Pumped streams have no events; their tasks leave a note.
-    fn take_moved(&mut self) {
+    fn take_moved(&mut self, started: Instant) {
         let mut moved = std::mem::take(&mut self.moved);
         self.door.take_moved(&mut moved);
-        for slot in moved.drain(..) {
+        let mut late = false;
+        for (index, slot) in moved.drain(..).enumerate() {
+            late = late || (index % READS_PER_LOOK == 0 && started.elapsed() >= READ_BUDGET);
             let Some(key) = self.table.key_at(slot) else { continue };
-            if let Some(connection) = self.table.get_mut(key)
-                && std::mem::take(&mut connection.blocked)
-            {
-                self.flush(key);
-            }
-            self.read(key);
+            self.unblock(key, late);
+            self.read_or_queue(key, late, Until::Empty);
         }
         self.moved = moved;
     }
 
-    /// Goes on with sockets that were left with bytes in them.
-    fn read_ready(&mut self) {
-        for _ in 0..self.ready.len() {
+    /// A stream that was full has room again.
+    fn unblock(&mut self, key: ConnectionKey, late: bool) {
+        let Some(connection) = self.table.get_mut(key) else { return };
+        if !std::mem::take(&mut connection.blocked) {
+            return;
+        }
+        // Core writes its sessions by their list; it knows no connection that has ended.
+        if late && !connection.stage.has_ended() && self.node.echo.is_none() {
+            self.core.requeue(key);
+        } else {
+            self.flush(key);
+        }
+    }
+
+    fn read_or_queue(&mut self, key: ConnectionKey, late: bool, until: Until) {
+        if late { self.queue_read(key) } else { self.read(key, until) }
+    }
+
+    /// Goes on with connections that were left with bytes in them.
+    fn read_ready(&mut self, started: Instant) {
+        for index in 1..=self.ready.len() {
             if !self.core.takes_commands() {
                 return;
             }
-            if let Some(key) = self.ready.pop_front() {
-                self.read(key);
+            let Some(key) = self.ready.pop_front() else { return };
+            if let Some(connection) = self.table.get_mut(key) {
+                connection.queued_read = false;
+            }
+            self.read(key, Until::Empty);
+            if index % READS_PER_LOOK == 0 && started.elapsed() >= READ_BUDGET {
+                return;
             }
         }
     }
@@ -232,8 +297,8 @@ impl WorkerLoop {
         }
     }
 
-    /// Takes what the front and the peers sent, as far as the budget goes and no walk is in the way. Returns whether there was any.
-    fn take_messages(&mut self, started: Instant) -> bool {
+    /// Takes what the front and the peers sent, as far as the budget, credits and walks allow. Returns whether there was any.
+    pub(super) fn take_messages(&mut self, started: Instant) -> bool {
         if !self.walk(started) {
             return false;
         }
@@ -241,15 +306,21 @@ impl WorkerLoop {
         if self.front.is_empty() {
             self.door.take(&mut self.front);
         }
-        while let Some(message) = self.front.pop_front() {
+        // Whatever the front says may need credits. The peers' turn comes all the same: they bring them.
+        while self.core.takes_commands()
+            && let Some(message) = self.front.pop_front()
+        {
             progressed = true;
             self.handle_front(message);
             if started.elapsed() >= TURN_BUDGET {
-                return true;
+                break;
             }
         }
         let mine = usize::from(self.id.worker.0);
         for peer in 0..self.incoming.len() {
+            if self.core.is_walking() {
+                break;
+            }
             if self.incoming[peer].is_empty() {
                 self.node.queues[peer][mine].take(&mut self.incoming[peer]);
             }
@@ -284,7 +355,7 @@ impl WorkerLoop {
 
     /// Goes on with a walk. Returns whether none is left over.
     fn walk(&mut self, started: Instant) -> bool {
-        while !self.core.advance(limits::WALK_STEPS) {
+        while !self.core.advance(self.node.options.bounds.walk_steps) {
             if started.elapsed() >= TURN_BUDGET {
                 return false;
             }
@@ -292,14 +363,15 @@ impl WorkerLoop {
         true
     }
 
-    fn write_all(&mut self, started: Instant) {
+    fn write_all(&mut self) {
+        let started = Instant::now();
         let mut written = 0;
         while let Some(key) = self.core.poll_writable() {
             if self.table.get_mut(key).is_some_and(|connection| !connection.blocked) {
                 self.flush(key);
             }
             written += 1;
-            if written % WRITES_PER_LOOK == 0 && started.elapsed() >= TURN_BUDGET {
+            if written % WRITES_PER_LOOK == 0 && started.elapsed() >= WRITE_BUDGET {
                 return;
             }
         }
@@ -331,11 +403,30 @@ impl WorkerLoop {
         match connection.stage {
             Stage::Open => {
                 if connection.paused {
-                    self.ready.push_back(key);
+                    self.queue_read(key);
                 }
             }
             Stage::Closing(code) => self.finish_closing(key, code),
-            Stage::Lingering => connection.transport.shutdown_write(),
+            Stage::Lingering => {
+                connection.transport.shutdown_write();
+                self.note_told(key);
+            }
+            Stage::Told => {}
+        }
+    }
+
+    /// Lets go of a connection.
+    pub(super) fn forget(&mut self, key: ConnectionKey) {
+        self.note_told(key);
+        self.table.remove(key);
+    }
+
+    /// Nothing more will be said to a connection.
+    fn note_told(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.table.get_mut(key)
+            && std::mem::replace(&mut connection.stage, Stage::Told) != Stage::Told
+        {
+            self.node.talking.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -346,7 +437,7 @@ impl WorkerLoop {
                 return;
             }
             self.lingering.pop_front();
-            self.table.remove(key);
+            self.forget(key);
         }
     }
 

@@ -28,8 +28,9 @@ use crate::app::App;
 use crate::message::value_of;
 
 /// Everything the server publishes.
-pub(crate) const SERVER_TYPES: [&str; 8] = [
+pub(crate) const SERVER_TYPES: [&str; 9] = [
     "client.connected",
+    "client.resumed",
     "client.disconnected",
     "subscription.added",
     "subscription.removed",
@@ -84,7 +85,8 @@ pub(crate) fn log_connection(event: &Lifecycle) {
             let (connection, user) = (connection_id_to_string(*connection), user.as_ref().map(UserId::as_str));
             tracing::debug!(connection, user, reason = disconnected(*reason).0, "disconnected");
         }
-        Lifecycle::SubscriptionAdded { .. }
+        Lifecycle::Resumed { .. }
+        | Lifecycle::SubscriptionAdded { .. }
         | Lifecycle::SubscriptionRemoved { .. }
         | Lifecycle::ChannelOccupied { .. }
         | Lifecycle::ChannelVacated { .. }
@@ -98,6 +100,11 @@ fn spell(event: &Lifecycle) -> (&'static str, Map<String, Value>) {
             let mut payload = of_connection(*connection, *sequence, user.as_ref());
             payload.insert("provider".into(), provider_name(*provider).into());
             ("client.connected", payload)
+        }
+        Lifecycle::Resumed { connection, former, sequence, user } => {
+            let mut payload = of_connection(*connection, *sequence, user.as_ref());
+            payload.insert("formerConnectionId".into(), connection_id_to_string(*former).into());
+            ("client.resumed", payload)
         }
         Lifecycle::Disconnected { connection, sequence, user, reason } => {
             let mut payload = of_connection(*connection, *sequence, user.as_ref());

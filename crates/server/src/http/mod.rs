@@ -18,6 +18,7 @@ mod pages;
 pub(crate) mod params;
 mod playground;
 pub(crate) mod problem;
+mod purge;
 mod schemas;
 mod uplink;
 
@@ -93,6 +94,7 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/api/connections/{connectionId}/subscribe", post(connections::subscribe))
         .route("/api/connections/{connectionId}/unsubscribe", post(connections::unsubscribe))
         .route("/api/history", get(history::handle))
+        .route("/api/purge", post(purge::handle))
         .route("/api/openapi.json", get(openapi::handle))
         .route("/metrics", get(metrics::handle))
         .route_layer(require_key())

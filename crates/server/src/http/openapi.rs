@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi};
 use super::params::Params;
 use super::problem::Refusal;
 use super::schemas::Problem;
-use super::{answer, broadcast, channels, connections, events, health, history, info, metrics};
+use super::{answer, broadcast, channels, connections, events, health, history, info, metrics, purge};
 
 /// The document, written once.
 static DOCUMENT: LazyLock<String> =
@@ -39,6 +39,7 @@ static DOCUMENT: LazyLock<String> =
         connections::unsubscribe,
         events::handle,
         history::handle,
+        purge::handle,
         info::handle,
         handle,
         health::live,

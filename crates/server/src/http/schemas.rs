@@ -85,6 +85,26 @@ pub(super) struct Gap {
     lost: bool,
 }
 
+/// What to remove.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what the wire crate reads")]
+pub(super) struct PurgeBody {
+    #[schema(min_length = 1, max_length = 255)]
+    channel: Option<String>,
+    #[schema(min_length = 1, max_length = 128)]
+    user_id: Option<String>,
+    /// Up to this one, included; all there are if absent.
+    until: Option<Position>,
+}
+
+/// Up to where nothing can be read any more.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes what the wire crate writes")]
+pub(super) struct PurgeAnswer {
+    position: Position,
+}
+
 /// Nothing to tell: `{}`.
 #[derive(Debug, ToSchema)]
 pub(super) struct Empty {}
@@ -119,9 +139,10 @@ pub(super) struct Message {
     #[schema(value_type = Option<Object>)]
     meta: Option<serde_json::Value>,
     /// For how long it is worth replaying, in milliseconds.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 31_536_000_000_i64)]
     ttl_ms: Option<u64>,
-    /// When the answer comes: at once, when its home has taken it, or when it is safe on disk (where the channel is persisted; the default there).
+    /// When the answer comes: at once, when the channel has it, or when it is safe on the disk. By default the last where the
+    /// channel is stored, which is the only place for it, else the second.
     ack: Option<Ack>,
 }
 

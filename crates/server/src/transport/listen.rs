@@ -47,8 +47,15 @@ pub(crate) async fn run(app: Arc<App>, router: Router, listener: TcpListener, mu
         match accepted {
             Ok((socket, address)) => {
                 refused = false;
+                let Some(place) = app.take_socket() else {
+                    tracing::debug!(%address, "no place for one more socket");
+                    continue;
+                };
                 let connection = serve(app.clone(), router.clone(), socket, Peer(address), stop.clone());
-                tokio::spawn(connection);
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 // Said once: without descriptors this happens ten times a second until some come back.
@@ -79,7 +86,10 @@ async fn serve(app: Arc<App>, router: Router, socket: TcpStream, peer: Peer, sto
 
 /// Looks at the first bytes without taking them.
 async fn speaks_http2(socket: &TcpStream) -> io::Result<bool> {
-    const PAUSE: Duration = Duration::from_millis(5);
+    // Whoever sends the rest does so at once; whoever does not shall cost nothing.
+    const FIRST_PAUSE: Duration = Duration::from_millis(5);
+    const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+    let mut pause = FIRST_PAUSE;
     let mut seen = [0; HTTP2_PREFACE.len()];
     loop {
         let count = socket.peek(&mut seen).await?;
@@ -87,7 +97,8 @@ async fn speaks_http2(socket: &TcpStream) -> io::Result<bool> {
             return Ok(seen == HTTP2_PREFACE);
         }
         // The preface came in pieces, and readiness would not tell of the next one.
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
+        pause = (2 * pause).min(LONGEST_PAUSE);
     }
 }
 

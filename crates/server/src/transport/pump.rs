@@ -71,7 +71,8 @@ impl WorkerEnd {
         self.0.with(|buffers| buffers.owner = Some((door, slot)));
     }
 
-    /// Reads what there is, like a socket: 0 at the end, `WouldBlock` if nothing is there yet.
+    /// Reads what there is, like a socket: 0 at the end, `WouldBlock` if nothing is there yet. Only after one of these two is the
+    /// worker told of more.
     pub(crate) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.0.with(|buffers| {
             let inbound = &mut buffers.inbound;
@@ -79,7 +80,14 @@ impl WorkerEnd {
                 inbound.worker_waits = !inbound.ended;
                 return if inbound.ended { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
             }
-            io::Read::read(&mut inbound.bytes, into)
+            // As much as a socket would give: the ring's own `read` stops where it wraps.
+            let count = inbound.bytes.len().min(into.len());
+            let (front, back) = inbound.bytes.as_slices();
+            let first = front.len().min(count);
+            into[..first].copy_from_slice(&front[..first]);
+            into[first..count].copy_from_slice(&back[..count - first]);
+            inbound.bytes.drain(..count);
+            Ok(count)
         });
         self.0.inbound.notify_one();
         read

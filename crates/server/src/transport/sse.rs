@@ -108,6 +108,7 @@ async fn prepare(app: &App, parts: &Parts, request_body: Body) -> Result<Handove
     let identity = auth::ask(&*app.authenticator, credentials, auth::PATIENCE).await?;
     let identity = identity.ok_or_else(auth::needs_credentials)?;
     let dialect = dialect(parts, &query)?;
+    connect.former = connect.resume.take().and_then(|token| app.node.keys.session_of(&token));
     if let Some(cursor) = last_event_id(parts, &query) {
         restore(app, &cursor, &identity, &mut connect);
     }
@@ -166,6 +167,7 @@ fn open(app: &App, sealed: &str) -> Option<Cursor> {
 /// the head.
 fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) {
     let Some(cursor) = open(app, sealed) else { return lose_position(identity, connect) };
+    connect.former = connect.former.or(Some(cursor.session));
     // With too many channels for a cursor the positions are unknown, and pretending otherwise would be silent loss.
     let Some(first) = cursor.positions.as_ref().and_then(|groups| groups.first()) else {
         return lose_position(identity, connect);
@@ -188,6 +190,7 @@ fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) 
     if let Some(user) = &identity.user {
         implicit(connect, Listen::OwnUser, from(position(&ChannelKey::user(identity.app, user.clone()))));
     }
+    connect.positions = cursor.positions.unwrap_or_default();
 }
 
 /// The client had positions that nobody can read any more: each channel answers with an `epoch` gap and what it retains.

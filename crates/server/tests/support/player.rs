@@ -116,6 +116,10 @@ impl Player {
                 }
                 Ok(())
             }
+            Step::Pass { ms } => {
+                tokio::time::sleep(Duration::from_millis(*ms)).await;
+                Ok(())
+            }
             Step::Silent { client } => {
                 let addr = self.addr;
                 self.client(client)?.prove_silence(addr).await

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+/// How long a line may wait: transcripts are played many times.
+const PASS_MS_MAX: u64 = 1_000;
+
 /// One behaviour: what is shown, and the lines to play in order.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Transcript {
@@ -17,6 +20,8 @@ pub(crate) struct Transcript {
     pub(crate) rules: Vec<String>,
     /// `websocket` or `sse` when the behaviour exists on one of them only.
     pub(crate) only: Option<String>,
+    /// The server has a store.
+    pub(crate) store: bool,
     pub(crate) lines: Vec<Line>,
 }
 
@@ -43,6 +48,8 @@ pub(crate) enum Step {
     Silent { client: String },
     /// The client goes away without a word of the protocol.
     Close { client: String },
+    /// So many milliseconds pass.
+    Pass { ms: u64 },
     /// The server has ended it: `goaway` with this code, and on WebSocket the number.
     Closed { client: String, code: u16 },
 }
@@ -168,13 +175,25 @@ fn parse_head(line: &str) -> Result<Transcript, String> {
     if only.as_deref().is_some_and(|only| !matches!(only, "websocket" | "sse")) {
         return Err("only must be websocket or sse".to_owned());
     }
-    fields.end(Transcript { about, rules, only, lines: Vec::new() })
+    let store = match fields.take("store") {
+        None => false,
+        Some(Value::Bool(true)) => true,
+        Some(_) => return Err("store must be true, or not there".to_owned()),
+    };
+    fields.end(Transcript { about, rules, only, store, lines: Vec::new() })
 }
 
 fn parse_step(line: &str) -> Result<Step, String> {
     let mut fields = Fields::parse(line)?;
-    let kinds = ["open", "from", "to", "http", "silent", "close", "closed"];
+    let kinds = ["open", "from", "to", "http", "silent", "pass", "close", "closed"];
     let kind = kinds.into_iter().find(|kind| fields.0.contains_key(*kind)).ok_or("no kind of line is known")?;
+    if kind == "pass" {
+        let ms = fields.number(kind, 0)?;
+        if ms > PASS_MS_MAX {
+            return Err(format!("pass must be at most {PASS_MS_MAX} milliseconds"));
+        }
+        return fields.end(Step::Pass { ms });
+    }
     let name = fields.string(kind)?;
     let step = match kind {
         "open" => parse_open(&mut fields, name)?,
@@ -257,7 +276,7 @@ impl Clients {
                     return Err(format!("{client} is not open"));
                 }
             }
-            Step::Http { .. } => {}
+            Step::Http { .. } | Step::Pass { .. } => {}
         }
         Ok(step)
     }

@@ -37,6 +37,7 @@ pub const fn close_code(close: Close) -> CloseCode {
         Close::Stopped => CloseCode::Stopped,
         Close::Unauthenticated | Close::ConnectDeadline => CloseCode::Unauthenticated,
         Close::Blocked => CloseCode::Blocked,
+        Close::TakenOver => CloseCode::SessionTakenOver,
         Close::ConnectionLimit => CloseCode::ConnectionLimit,
         Close::Protocol => CloseCode::Protocol,
         Close::Overloaded => CloseCode::Overloaded,

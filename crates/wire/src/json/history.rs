@@ -6,15 +6,16 @@
 
 use realtime_connector_core::command::{Command, History};
 use realtime_connector_core::history::{At, Direction, HistoryPage, Query, Rest, Span};
-use realtime_connector_core::id::{ChannelKey, MessageId};
+use realtime_connector_core::id::{ChannelKey, ChannelName, MessageId, UserId};
 use realtime_connector_core::limits::{HISTORY_PAGE, HISTORY_PAGE_MAX, REWIND_MAX, SAFE_INTEGER_MAX};
 use realtime_connector_core::position::{Epoch, Gap, GapReason, Position, Start};
 use realtime_connector_core::rejection::Rejection;
 use realtime_connector_core::time::UnixMs;
 
-use super::fields::{Object, Value};
+use super::fields::{Object, Shape, Value};
 use super::publish::write_message;
 use super::session::{listen, spelling};
+use super::utf8;
 use super::write::{Writer, alternatives, list};
 
 const SERVED: &[&str] = &["channel", "since", "until", "around", "direction", "limit", "cursor"];
@@ -181,6 +182,40 @@ fn rest_to_string(rest: &Rest) -> String {
         Direction::Backward => 'b',
     };
     format!("{direction}.{}.{}.{}", rest.epoch.as_str(), rest.after, rest.until)
+}
+
+/// What `POST /api/purge` removes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Purge {
+    /// A channel, or a user; neither is everyone.
+    pub channel: Option<ChannelName>,
+    /// See `channel`.
+    pub user: Option<UserId>,
+    /// Up to this one; all there are if absent.
+    pub until: Option<Position>,
+}
+
+/// Reads the body of `POST /api/purge`: `{channel? | userId?, until?}`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn decode_purge_body(body: &[u8]) -> Result<Purge, Rejection> {
+    let object = Object::read(utf8(body)?, Shape::Plain);
+    object.check()?;
+    object.only("a purge", &["channel", "userId", "until"], &[])?;
+    let channel = object.optional("channel", |value| value.name(ChannelName::parse))?;
+    let user = object.optional("userId", |value| value.name(UserId::parse))?;
+    if channel.is_some() && user.is_some() {
+        return Err(Rejection::field("userId", "must not stand beside 'channel': such messages are not kept"));
+    }
+    Ok(Purge { channel, user, until: object.optional("until", position)? })
+}
+
+/// Writes a position as an object of its own field: the answer of `POST /api/purge`.
+pub fn write_purged(out: &mut Vec<u8>, position: &Position) {
+    let mut writer = Writer::new(out);
+    write_position(&mut writer, position);
+    writer.end();
 }
 
 /// Writes a page as an object of its own: the answer of `GET /api/history`.

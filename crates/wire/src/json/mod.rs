@@ -21,7 +21,9 @@ use realtime_connector_core::id::ConnectionId;
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 
 pub use error::{close_code, code, problem_json, problem_json_as, write_rejection};
-pub use history::{parse_position, position_to_string, query_of, write_history};
+pub use history::{
+    Purge, decode_purge_body, parse_position, position_to_string, query_of, write_history, write_purged,
+};
 pub use publish::{BROADCAST_MESSAGES_MAX, Broadcast, decode_broadcast, write_published};
 pub use scan::{DEPTH_MAX, is_deep};
 pub use session::{

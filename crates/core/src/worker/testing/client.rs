@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::streams::Streams;
 use crate::command::Connect;
-use crate::event::CursorPositions;
+use crate::cursor::CursorPositions;
 use crate::frame::{Dialect, Frame};
 use crate::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, UserId};
 use crate::position::Start;
@@ -48,6 +48,8 @@ pub(crate) struct Client {
     pub(crate) socket_max: usize,
     /// The worker has more than fits.
     pub(crate) blocked: bool,
+    /// The worker has stopped reading it, until it finds everything written.
+    pub(crate) paused: bool,
     /// Whether it reads by itself whenever the node comes to rest.
     pub(crate) reads: bool,
     /// Whether its WebSocket library answers Ping.
@@ -70,6 +72,8 @@ pub(crate) struct Client {
     pub(crate) steered: bool,
     /// The cursor of the last block it has read whole.
     pub(crate) cursor: Option<CursorPositions>,
+    /// Connections of the session it has asked to continue.
+    pub(crate) formers: Vec<ConnectionId>,
     pub(crate) connected: bool,
     /// What became of its publishes, by their number.
     pub(crate) results: Vec<(u64, PublishResult)>,

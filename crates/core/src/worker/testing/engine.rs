@@ -3,19 +3,20 @@
 use std::rc::Rc;
 
 use super::client::{Arrival, Stage};
+use super::kinds::{count, draft, identify, is_answer, is_request};
 use super::node::{Caller, Node};
 use super::render;
 use super::streams::Facts;
 use crate::command::Ack;
-use crate::event::{CursorPositions, Event, Outcome};
+use crate::cursor::CursorPositions;
+use crate::event::{Event, Outcome};
 use crate::frame::Frame;
 use crate::history::Block;
 use crate::id::{ChannelKey, ConnectionKey, SlotKey, WorkerId};
 use crate::limits;
 use crate::options::Retention;
-use crate::permissions::{Grants, Identity};
-use crate::position::{GapReason, Offset};
-use crate::rejection::{Lost, Rejection, RejectionKind};
+use crate::position::Offset;
+use crate::rejection::{Close, Lost, Rejection, RejectionKind};
 use crate::worker::peers::Peer;
 use crate::worker::{Answer, Input, LogFailure, NotAppended, Output};
 
@@ -113,8 +114,8 @@ impl Node {
     }
 
     /// Whether the next thing a client has sent may be taken now.
-    fn is_heard(&self, worker: usize, client: usize) -> bool {
-        let (machine, it) = (&self.workers[worker], &self.clients[client]);
+    fn is_heard(&mut self, worker: usize, client: usize) -> bool {
+        let (machine, it) = (&self.workers[worker], &mut self.clients[client]);
         let Some(input) = it.inputs.front() else { return false };
         if it.worker != worker {
             return false;
@@ -122,7 +123,13 @@ impl Node {
         match input {
             Input::Opened(_) => machine.takes_commands() && !machine.is_walking(),
             Input::Command { connection, .. } | Input::Malformed { connection, .. } => {
-                machine.takes_commands() && (it.is_sse() || !machine.is_congested(*connection))
+                it.paused |= !it.dialect.is_sse() && machine.is_congested(*connection);
+                if it.lost && it.paused {
+                    // Writing fails before more is read.
+                    it.inputs.retain(|input| matches!(input, Input::Closed { .. }));
+                    return true;
+                }
+                machine.takes_commands() && !it.paused
             }
             Input::Received { .. }
             | Input::Identified { .. }
@@ -134,6 +141,7 @@ impl Node {
             | Input::NotAppended { .. }
             | Input::LogRead { .. }
             | Input::Located { .. }
+            | Input::Purged { .. }
             | Input::Committed { .. }
             | Input::Call { .. }
             | Input::Drain => true,
@@ -150,6 +158,12 @@ impl Node {
         }
         if let Input::LogNotOpened { home, .. } = input {
             self.signals -= self.workers[worker].parked_signals(home);
+        }
+        if let Some(draft) = draft(&input)
+            && draft.ephemeral
+            && self.workers[worker].refuses(&draft.channel)
+        {
+            self.signals -= 1;
         }
         self.workers[worker].handle(self.now, input);
         self.carry_out(worker);
@@ -216,6 +230,10 @@ impl Node {
                 let result = if self.log_fails() { Err(LogFailure::Busy) } else { Ok(self.read_log(&channel, from)) };
                 self.completions[worker].push_back(Input::LogRead { home, from, result });
             }
+            Output::PurgeLog { home, ticket, through, .. } => {
+                let result = if self.log_fails() { Err(LogFailure::Busy) } else { Ok(through) };
+                self.completions[worker].push_back(Input::Purged { home, ticket, result });
+            }
             Output::LocateInLog { home, channel, ticket, at } => {
                 let result = if self.log_fails() { Err(LogFailure::Busy) } else { Ok(self.log.locate(&channel, &at)) };
                 self.completions[worker].push_back(Input::Located { home, ticket, result });
@@ -227,8 +245,14 @@ impl Node {
                     .ok_or_else(|| Box::new(Rejection::new(RejectionKind::Unauthenticated, "is no token")));
                 self.front[worker].push_back(Input::Identified { connection, identity });
             }
-            Output::Close { connection, close } => {
+            Output::Close { connection, close, stays_away } => {
                 let client = self.client_at(worker, connection).expect("core closes connections that exist");
+                let ends = matches!(close, Close::Normal | Close::Stopped);
+                assert_eq!(
+                    stays_away,
+                    ends && self.clients[client].is_sse(),
+                    "only event streams come back by themselves"
+                );
                 self.clients[client].stage = Stage::Closing(close);
                 self.workers[worker].requeue(connection);
             }
@@ -312,7 +336,7 @@ impl Node {
     }
 
     /// Writes what fits into a client's socket.
-    pub(super) fn flush(&mut self, client: usize) {
+    pub(crate) fn flush(&mut self, client: usize) {
         let it = &mut self.clients[client];
         let (worker, key) = (it.worker, it.key);
         let batch = self.plan.batch;
@@ -334,11 +358,12 @@ impl Node {
         machine.written(key, fits);
         self.progress += fits as u64;
         it.blocked = it.space() == 0;
+        it.paused &= machine.outbox(key).next().is_some();
         if machine.is_drained(key) {
             if let Stage::Closing(_) = it.stage {
                 self.finish(client, Input::Closed { connection: key, lost: Lost::Closed });
             }
-        } else if !it.blocked {
+        } else if !it.blocked && machine.outbox(key).next().is_some() {
             machine.requeue(key);
         }
     }
@@ -382,7 +407,7 @@ impl Node {
         let now = self.now.time;
         let it = &mut self.clients[client];
         let unannounced = it.is_sse() || it.unnumbered;
-        let facts = Facts { log: &self.log, me: it.id, trimmed, now, unannounced };
+        let facts = Facts { log: &self.log, me: it.id, formers: &it.formers.clone(), trimmed, now, unannounced };
         match event {
             Event::Connected(connected) => {
                 assert!(!it.connected, "connected twice");
@@ -424,57 +449,4 @@ impl Node {
         }
         it.journal.push_back(line);
     }
-}
-
-fn is_request(message: &Peer) -> bool {
-    match message {
-        Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) | Peer::History(_) => true,
-        Peer::Attached(_)
-        | Peer::HistoryAnswer(_)
-        | Peer::Pulled(_)
-        | Peer::Published(_)
-        | Peer::Deliver { .. }
-        | Peer::Behind { .. }
-        | Peer::Interest { .. } => false,
-    }
-}
-
-fn is_answer(message: &Peer) -> bool {
-    match message {
-        Peer::Attached(_) | Peer::Pulled(_) | Peer::Published(_) | Peer::HistoryAnswer(_) => true,
-        Peer::Attach(_)
-        | Peer::History(_)
-        | Peer::Pull(_)
-        | Peer::Publish(_)
-        | Peer::Deliver { .. }
-        | Peer::Behind { .. }
-        | Peer::Interest { .. } => false,
-    }
-}
-
-/// Messages and offsets in excluded gaps that a frame stands for.
-pub(super) fn count(frame: &Frame) -> (u64, u64) {
-    match frame.event() {
-        Event::Message(_) => (1, 0),
-        Event::Gap { gap, .. } if gap.reason == GapReason::Excluded => {
-            (0, gap.range.map_or(0, |(from, to)| to + 1 - from))
-        }
-        Event::Gap { .. }
-        | Event::Connected(_)
-        | Event::Ok { .. }
-        | Event::Error { .. }
-        | Event::Subscribed { .. }
-        | Event::Unsubscribed { .. }
-        | Event::Ping
-        | Event::Heartbeat
-        | Event::Pong { .. }
-        | Event::Goaway { .. } => (0, 0),
-    }
-}
-
-/// Tokens of tests: `ada` is the user ada, `ada!` may not publish, `-` is refused.
-pub(crate) fn identify(token: &str) -> Option<Identity> {
-    let (name, grants) = token.strip_suffix('!').map_or((token, Grants::ALL), |name| (name, Grants::LISTEN));
-    let user = crate::id::UserId::parse(name).ok().filter(|_| name != "-")?;
-    Some(Identity { user: Some(user), grants, ..Identity::default() })
 }

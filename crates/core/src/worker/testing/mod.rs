@@ -7,6 +7,7 @@
 
 mod client;
 mod engine;
+mod kinds;
 mod log;
 mod node;
 mod render;

@@ -191,6 +191,7 @@ impl Node {
             socket: VecDeque::new(),
             socket_max: usize::MAX,
             blocked: false,
+            paused: false,
             reads: true,
             answers: true,
             stage: Stage::Open,
@@ -203,6 +204,7 @@ impl Node {
             unnumbered: false,
             steered: false,
             cursor: None,
+            formers: Vec::new(),
             connected: false,
             results: Vec::new(),
             signals: Vec::new(),
@@ -347,6 +349,18 @@ impl Node {
         }
         self.set_time(self.now.time.after(duration));
         self.wake();
+        self.settle();
+    }
+
+    /// The same while every worker is busy: none has gone to sleep.
+    pub(crate) fn freeze_busy(&mut self, duration: Duration) {
+        for at in [Duration::ZERO, duration] {
+            self.set_time(self.now.time.after(at));
+            for worker in 0..self.workers.len() {
+                self.workers[worker].handle_timeout(self.now);
+                self.carry_out(worker);
+            }
+        }
         self.settle();
     }
 

@@ -27,7 +27,8 @@ fn reference(reference: Option<u64>) -> String {
 pub(crate) fn event(event: &Event) -> String {
     match event {
         Event::Connected(connected) => {
-            let mut line = format!("connected{}", reference(connected.reference));
+            let resumed = if connected.resumed { " resumed" } else { "" };
+            let mut line = format!("connected{}{resumed}", reference(connected.reference));
             for outcome in &connected.subscriptions {
                 match outcome {
                     Ok(it) => write!(line, " [{}]", subscribed(it)),
@@ -134,6 +135,8 @@ pub(crate) fn answer(answer: &Answer) -> String {
     match answer {
         Answer::Published(Ok(it)) => published(it),
         Answer::Published(Err(it)) => rejection(it),
+        Answer::Purged(Ok(it)) => format!("purged up to {}", it.offset),
+        Answer::Purged(Err(it)) => rejection(it),
         Answer::History(Ok(page)) => history(page),
         Answer::History(Err(it)) => rejection(it),
         Answer::Connections { items, next } => {
@@ -173,6 +176,7 @@ pub(crate) fn lifecycle(event: &Lifecycle) -> String {
         Lifecycle::Connected { sequence, user: who, provider, .. } => {
             format!("{sequence} connected {} {provider:?}", user(who.as_ref()))
         }
+        Lifecycle::Resumed { sequence, user: who, .. } => format!("{sequence} resumed {}", user(who.as_ref())),
         Lifecycle::Disconnected { sequence, user: who, reason, .. } => {
             let reason = match reason {
                 DisconnectReason::Server(close) => format!("{close:?}"),

@@ -131,7 +131,7 @@ impl Node {
         }
         for session in self.workers.iter().flat_map(|worker| worker.sessions.iter_from(0)) {
             for frame in session.outbox.iter() {
-                let (messages, excluded) = super::engine::count(frame);
+                let (messages, excluded) = super::kinds::count(frame);
                 queued += messages;
                 passed += excluded;
             }
@@ -148,6 +148,7 @@ impl Node {
             assert_eq!(worker.local_index.len(), 1, "worker {index}: index of channels");
             let left: Vec<String> = homes(worker).map(|home| render::channel(&home.channel)).collect();
             assert!(left.iter().all(|name| name == "$all"), "worker {index}: homes are kept: {left:?}");
+            assert_eq!(worker.waiting.len(), 0, "worker {index}: sessions that wait to be continued");
             assert_eq!(worker.frames.len(), 0, "worker {index}: frames");
             assert!(worker.blocks.homes().all(|home| worker.homes.get(home).is_some()), "worker {index}: blocks");
             let figures = worker.figures();
@@ -180,6 +181,7 @@ fn check_worker(worker: &Worker, index: usize) {
     assert!(worker.dirty.is_empty(), "worker {index}: counts that were not told: {:?}", worker.dirty);
     assert!(worker.pulls.is_empty(), "worker {index}: pulls that were not asked: {:?}", worker.pulls);
     assert!(worker.writable.is_empty(), "worker {index}: writes that were not made");
+    assert!(worker.taken.is_empty(), "worker {index}: sessions that were found wait");
     assert!(worker.unserved.is_empty(), "worker {index}: pulls that the log has not served");
     assert!(worker.peers.is_at_rest(&worker.options), "worker {index}: credits or room are missing");
     assert_eq!(worker.locals.len(), worker.local_index.len(), "worker {index}: an entry without an index");

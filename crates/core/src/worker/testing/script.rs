@@ -16,6 +16,7 @@
 //! ada stops / ada reads / ada reads 3       its pace; `ada takes 2` = frames that fit into its socket
 //! api > disconnect ada    api < found       a call and its answer
 //! app < 1 connected ada WebSocket           lifecycle events; once one is named, all must be
+//! log away    log back                       the log of persisted channels fails, and works again
 //! pass 30s    freeze 20s    drain    wakes 3 = workers have woken at most so often since the last time this was asked
 //! ```
 //!
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::engine::identify;
+use super::kinds::identify;
 use super::node::{Node, Plan, words};
 use super::words::{command, connect, history, options, publish};
 use crate::command::{History, Listen};
@@ -194,6 +195,12 @@ impl Theatre {
         let channel = |name: &str| ChannelName::parse(name).expect("a channel name");
         match verb {
             "publish" => self.node.publish_by_call(rest),
+            "purge" => {
+                let (name, at) = first.split_once('@').unwrap_or((first, ""));
+                let through = (!at.is_empty()).then(|| self.node.log.position(at.parse().expect("an offset")));
+                let channel = ChannelKey::named(AppId::default(), channel(name));
+                self.node.call(self.node.home_of(&channel), |_| Call::Purge { channel, through });
+            }
             "history" => {
                 let History { listen: Listen::Named(name), query } = history(rest) else {
                     panic!("{rest}? {}", self.at)
@@ -254,6 +261,7 @@ impl Theatre {
                 let wakes = std::mem::take(&mut self.node.wakes);
                 assert!(wakes <= most.parse().expect("a number"), "{wakes} wakes; {}", self.at);
             }
+            ("log", state) => self.node.plan.log_failures = if state == "away" { 100 } else { 0 },
             ("freeze", time) => self.node.freeze(duration(time)),
             ("drain", _) => (0..self.node.workers.len()).for_each(|worker| self.node.handle(worker, Input::Drain)),
             (name, "opens") => self.open(name, rest),
@@ -295,12 +303,12 @@ impl Theatre {
     }
 
     fn open(&mut self, name: &str, rest: &str) {
-        let (spec, connect) = match rest.split_once("connect") {
+        let (spec, mut connect) = match rest.split_once("connect") {
             Some((spec, arguments)) => (spec, Some(connect(arguments))),
             None => (rest, None),
         };
         let mut identity = identify(name);
-        let mut dialect = Dialect::WebSocketJson;
+        let (mut dialect, mut formers) = (Dialect::WebSocketJson, Vec::new());
         let mut worker = self.node.clients.len() % self.node.workers.len();
         for word in spec.split_whitespace() {
             match word.split_once('=').unwrap_or((word, "")) {
@@ -317,6 +325,12 @@ impl Theatre {
                     let end = self.node.now.wall.0 + duration(time).as_millis() as u64;
                     identity = identity.map(|it| Identity { expires_at: Some(UnixMs(end)), ..it });
                 }
+                ("continues", former) => {
+                    let id = self.node.clients[self.client(former)].id;
+                    formers.clone_from(&self.node.clients[self.client(former)].formers);
+                    formers.push(id);
+                    connect.get_or_insert_default().former = Some(id);
+                }
                 ("as", user) => identity = identify(user),
                 ("home", _) => {
                     let user = identity.as_ref().and_then(|it| it.user.clone()).expect("a user has a home");
@@ -330,7 +344,8 @@ impl Theatre {
                 (word, _) => panic!("{word}? {}", self.at),
             }
         }
-        self.node.open(name, worker, dialect, identity, connect);
+        let client = self.node.open(name, worker, dialect, identity, connect);
+        self.node.clients[client].formers = formers;
     }
 
     fn finish(mut self) {

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::log::MemoryLog;
 use super::render;
-use crate::event::{CursorPositions, Subscribed};
+use crate::cursor::CursorPositions;
+use crate::event::Subscribed;
 use crate::id::{Audience, ChannelKey, ConnectionId};
 use crate::position::{Gap, GapReason, Offset, Position, Start};
 use crate::record::Record;
@@ -23,6 +24,8 @@ pub(crate) struct Stream {
     pub(crate) position: Offset,
     /// A gap that ends at `position` must come first, and begin after where the client was.
     owes: Option<Owed>,
+    /// A gap of what was removed on purpose may come first, and ends at `position`.
+    may_owe: bool,
     /// Frames have moved the position, so that a cursor names it.
     moved: bool,
     /// No `subscribed` has been seen yet: where the frames began, and with which gap.
@@ -55,6 +58,7 @@ pub(crate) struct Streams {
 pub(crate) struct Facts<'a> {
     pub(crate) log: &'a MemoryLog,
     pub(crate) me: ConnectionId,
+    pub(crate) formers: &'a [ConnectionId],
     /// The newest offset that the channel's history has dropped.
     pub(crate) trimmed: Offset,
     /// For what has expired.
@@ -103,12 +107,13 @@ impl Streams {
         match (asked, subscribed.recovered) {
             // Offset 0 is before the first, wherever that is.
             (Some(Start::Since(since)), Some(true)) => {
-                assert!(since.offset == position || since.offset == 0, "{name}: recovered, but not from {since:?}");
+                assert!(since.offset <= position, "{name}: recovered, but not from {since:?}");
             }
             (Some(Start::Since(_) | Start::Beginning(_)), Some(_)) => {}
             (None | Some(Start::Now | Start::Rewind(_)), None) => {}
             (asked, said) => panic!("{name}: asked {asked:?}, recovered {said:?}"),
         }
+        let may_owe = subscribed.recovered == Some(true);
         let owes = (subscribed.recovered == Some(false)).then(|| match asked {
             Some(Start::Since(since)) if since.epoch != *facts.log.epoch() || since.offset > subscribed.head => {
                 Owed::Epoch
@@ -116,7 +121,7 @@ impl Streams {
             Some(Start::Since(since)) if since.offset > 0 => Owed::After(since.offset),
             Some(Start::Since(_) | Start::Beginning(_) | Start::Now | Start::Rewind(_)) | None => Owed::Any,
         });
-        self.streams.insert(channel.clone(), Stream { position, owes, moved: false, tentative: None });
+        self.streams.insert(channel.clone(), Stream { position, owes, may_owe, moved: false, tentative: None });
     }
 
     pub(crate) fn end(&mut self, channel: &ChannelKey, by_call: bool) {
@@ -150,7 +155,8 @@ impl Streams {
             GapReason::Excluded => {
                 for offset in from..=to {
                     let record = facts.log.record(channel, offset).expect("an excluded offset has a record");
-                    assert!(record.exclude.contains(&facts.me), "{name} {offset}: does not exclude this client");
+                    let me = |id: &ConnectionId| *id == facts.me || facts.formers.contains(id);
+                    assert!(record.exclude.iter().any(me), "{name} {offset}: does not exclude this client");
                 }
             }
             GapReason::Expired | GapReason::Replaced => {
@@ -160,7 +166,8 @@ impl Streams {
                     assert!(replaced || record.is_expired(facts.now), "{name} {offset}: was skipped for no reason");
                 }
             }
-            GapReason::Epoch | GapReason::Purged => panic!("{name}: {gap:?} with a range"),
+            GapReason::Purged => assert!(to <= facts.trimmed, "{name}: {gap:?}, but it is still there"),
+            GapReason::Epoch => panic!("{name}: {gap:?} with a range"),
         }
         self.cover(channel, (from, to), Some(gap), facts);
     }
@@ -183,10 +190,17 @@ impl Streams {
                 }
             }
             let tentative = Some((from - 1, gap.cloned()));
-            self.streams.insert(channel.clone(), Stream { position: to, owes: None, moved: true, tentative });
+            self.streams
+                .insert(channel.clone(), Stream { position: to, owes: None, may_owe: false, moved: true, tentative });
             return;
         };
         stream.moved = true;
+        if std::mem::take(&mut stream.may_owe)
+            && gap.is_some_and(|it| it.reason == GapReason::Purged)
+            && to == stream.position
+        {
+            return;
+        }
         if let Some(owed) = stream.owes.take() {
             let gap = gap.unwrap_or_else(|| panic!("{name}: {from} instead of the gap after 'unrecovered'"));
             assert!(gap.reason.lost() && to == stream.position, "{name}: {gap:?} after 'unrecovered'");

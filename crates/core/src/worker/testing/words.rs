@@ -34,6 +34,7 @@ pub(super) fn options(line: &str) -> (Option<usize>, usize, Options) {
             "message" => options.message_bytes = number() as u32,
             "beat" => options.websocket_heartbeat = Duration::from_secs(number()),
             "comment" => options.sse_heartbeat = Duration::from_secs(number()),
+            "homes" => options.bounds.channels = number() as usize,
             "page" => options.bounds.page_records = number() as usize,
             "deliveries" => options.bounds.deliveries = number() as u32,
             "credits" => options.bounds.credits = number() as u32,

@@ -2,6 +2,7 @@
 
 use crate::command::Connect;
 use crate::frame::Dialect;
+use crate::id::{AppId, ChannelKey, ChannelName};
 use crate::permissions::{Grants, Identity};
 use crate::session::Link;
 use crate::worker::testing::{Node, Plan, check};
@@ -231,5 +232,35 @@ fn leaving_one_channel_does_not_hold_up_the_others() {
     node.say(0, "unsubscribe", "x");
     node.settle();
     assert_eq!(node.clients[0].journal.back().map(String::as_str), Some("y 1 hi"));
+    node.check_rest();
+}
+
+/// Many who catch up from a peer that does not answer took its last credits, and no connection of their worker was heard.
+#[test]
+fn pulls_leave_the_credits_of_a_command() {
+    let mut plan = Plan::steady(2);
+    plan.options.channels_per_connection = 2;
+    plan.options.outbox_records = 1;
+    plan.options.bounds.credits = plan.options.requests_per_command() + 2;
+    let mut node = Node::new(plan);
+    let away = (0..9).map(|index| format!("news{index}")).find(|name| {
+        let name = ChannelName::parse(name).expect("a name");
+        node.home_of(&ChannelKey::named(AppId::default(), name)) == 1
+    });
+    let away = away.expect("one of them is at home on the other worker");
+    let slow: Vec<usize> = (0..8).map(|index| node.join_with(&format!("slow {index}"), &away)).collect();
+    node.settle();
+    for client in &slow {
+        node.clients[*client].socket_max = 0;
+    }
+    (0..4).for_each(|_| node.publish_by_call(&format!("{away} hi")));
+    node.settle();
+    for client in &slow {
+        node.clients[*client].socket_max = 100;
+        node.flush(*client);
+    }
+    (0..3).for_each(|_| node.turn(0));
+    assert!(node.workers[0].takes_commands(), "nothing is left for commands");
+    node.settle();
     node.check_rest();
 }

@@ -1,6 +1,10 @@
 //! Connecting and ending: tokens, deadlines, strikes, the last word.
 
-use crate::worker::testing::check;
+use std::time::Duration;
+
+use crate::id::{AppId, ChannelKey, ChannelName};
+use crate::worker::Input;
+use crate::worker::testing::{Node, Plan, check};
 
 #[test]
 fn connected_is_the_first_frame_and_names_every_subscription() {
@@ -68,7 +72,7 @@ fn while_a_token_is_asked_about_nothing_else_is_done() {
         node steady
         ada opens unknown
         ada > connect #1 token=ada & ada > connect #2 & ada > ping #3
-        ada <* error #2 Conflict | error #3 BadRequest | connected #1
+        ada <* connected #1 | error #2 Conflict | pong #3
         ",
     );
 }
@@ -79,7 +83,7 @@ fn the_first_frame_must_be_connect() {
         "
         ada opens
         ada > subscribe #1 news
-        ada < error #1 BadRequest
+        ada < error #1 BadRequest op
         ada > connect #2
         ada < connected #2
         ",
@@ -263,6 +267,23 @@ fn a_client_that_does_not_read_the_last_word_is_cut_off() {
     );
 }
 
+/// While the authenticator was thinking every further frame was refused, and ten of them ended the connection.
+#[test]
+fn what_follows_a_token_waits_for_the_authenticator() {
+    check(
+        "
+        node steady
+        ada opens unknown
+        ada > connect #1 token=ada news & ada > subscribe #2 chat & ada > publish #3 chat hi & ada > ping #4
+        ada < connected #1 [news 0..0]
+        ada <* pong #4 | subscribed #2 chat 0..0 | chat 1 hi | ok #3 at 1 to 1
+        bo opens unknown
+        bo > connect #1 token=- & bo > ping #2 & bo > connect #3 token=bo & bo > ping #4
+        bo <* error #1 Unauthenticated | error #2 BadRequest op | connected #3 | pong #4
+        ",
+    );
+}
+
 #[test]
 fn a_drain_tells_everybody() {
     check(
@@ -278,6 +299,63 @@ fn a_drain_tells_everybody() {
         eve < goaway Drain
         ",
     );
+}
+
+/// A publish under way at its home was stored and never answered, because the publisher was told to go first.
+#[test]
+fn a_drain_waits_for_answers() {
+    let (mut node, ada) = publishing_to_the_other_worker();
+    node.handle(0, Input::Drain);
+    node.handle(1, Input::Drain);
+    node.say(ada, "ping", "");
+    node.settle();
+    assert_eq!(node.clients[ada].journal, ["connected", "ok #1 at 1 to 0", "goaway Drain"]);
+}
+
+#[test]
+fn a_drain_does_not_wait_for_ever() {
+    let (mut node, ada) = publishing_to_the_other_worker();
+    node.handle(0, Input::Drain);
+    for (seconds, gone) in [(4, false), (2, true)] {
+        node.set_time(node.now.time.after(Duration::from_secs(seconds)));
+        node.workers[0].handle_timeout(node.now);
+        node.turn(0);
+        node.read(ada, 9);
+        assert_eq!(node.clients[ada].journal.iter().any(|line| line == "goaway Drain"), gone);
+    }
+    node.settle();
+    node.check_rest();
+}
+
+/// A connection that was on its way to its worker while the node went down was served as if nothing had happened.
+#[test]
+fn who_comes_after_a_drain_is_told_at_once() {
+    check(
+        "
+        drain
+        ada opens connect news
+        bo opens
+        eve opens sse connect
+        ada < goaway Drain
+        bo < goaway Drain
+        eve < goaway Drain
+        ",
+    );
+}
+
+/// A node of two workers and a client of the first one, whose publish has left for its home on the second.
+fn publishing_to_the_other_worker() -> (Node, usize) {
+    let mut node = Node::new(Plan::steady(2));
+    let ada = node.join("ada");
+    node.settle();
+    let names: Vec<String> = (0..9).map(|index| format!("news{index}")).collect();
+    let away = names.iter().find(|name| {
+        let name = ChannelName::parse(name).expect("a name");
+        node.home_of(&ChannelKey::named(AppId::default(), name)) == 1
+    });
+    node.say(ada, "publish", &format!("{} hi", away.expect("one of them is at home there")));
+    while node.step(0) {}
+    (node, ada)
 }
 
 /// An unsubscribe between `connect` and its answer left the session connecting for ever.

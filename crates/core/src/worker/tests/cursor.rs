@@ -1,6 +1,6 @@
 //! The cursor of an event stream: what a client that was cut comes back with.
 
-use crate::event::CursorPositions;
+use crate::cursor::CursorPositions;
 use crate::id::ConnectionKey;
 use crate::position::Epoch;
 use crate::worker::testing::{Node, Plan, check};

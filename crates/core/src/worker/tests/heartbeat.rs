@@ -1,6 +1,9 @@
 //! Signs of life.
 
-use crate::worker::testing::check;
+use std::time::Duration;
+
+use crate::frame::Dialect;
+use crate::worker::testing::{Node, Plan, check};
 
 #[test]
 fn a_websocket_that_does_not_answer_a_ping_is_closed() {
@@ -150,6 +153,38 @@ fn a_frozen_worker_does_not_blame_its_peers() {
         bo < goaway Silent
         ",
     );
+}
+
+/// Only a worker that had gone to sleep noticed that it was frozen: one that was busy closed everybody whose answer lay unread.
+#[test]
+fn a_worker_that_was_frozen_at_work_does_not_blame_its_peers() {
+    let mut node = Node::new(Plan::steady(1));
+    let ada = node.join("ada");
+    let eve = node.open("eve", 0, Dialect::WebSocketJson, None, None);
+    node.clients[ada].answers = false;
+    while !node.clients[ada].journal.iter().any(|line| line == "heartbeat") {
+        node.pass(Duration::from_millis(250));
+    }
+    let late = node.open("late", 0, Dialect::WebSocketJson, None, None);
+    node.settle();
+    node.freeze_busy(Duration::from_secs(15));
+    let told = |node: &Node, client: usize| node.clients[client].journal.iter().any(|line| line.starts_with("goaway"));
+    assert!(!told(&node, ada) && !told(&node, late), "closed for what lies unread");
+    assert!(told(&node, eve), "who was late before");
+    node.pass(Duration::from_secs(11));
+    assert!(told(&node, ada) && told(&node, late), "they had time to read and to speak");
+}
+
+/// After a Ping the timer stood at the deadline of its Pong, 10 s away, and the Pong moved it no nearer.
+#[test]
+fn a_short_interval_is_kept() {
+    let mut plan = Plan::steady(1);
+    plan.options.websocket_heartbeat = Duration::from_secs(2);
+    let mut node = Node::new(plan);
+    let ada = node.join("ada");
+    node.pass(Duration::from_secs(60));
+    let beats = node.clients[ada].journal.iter().filter(|line| *line == "heartbeat").count();
+    assert!((25..=30).contains(&beats), "{beats} Pings in a minute");
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 mod catching_up;
 mod connecting;
+mod crowding;
 mod cursor;
 mod everyone;
 mod heartbeat;
+mod pausing;
 mod registry;
 mod simulation;
 mod subscribing;

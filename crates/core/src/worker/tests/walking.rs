@@ -1,8 +1,11 @@
 //! Walks that pause, and what happens to the audience meanwhile.
 
+use crate::id::WorkerId;
 use crate::options::Bounds;
 use crate::rejection::Lost;
+use crate::worker::peers::Peer;
 use crate::worker::testing::{Node, Plan};
+use crate::worker::{Input, PeerMessage};
 
 /// A node of one worker whose walks pause after each step, and so many listeners of `news`.
 fn node(listeners: usize) -> Node {
@@ -86,6 +89,18 @@ fn a_walk_over_everyone_sees_who_comes_and_goes() {
     while node.step(0) {}
     assert_eq!(heard(&mut node, "$all 1 hi"), 3);
     node.check_rest();
+}
+
+/// The engine went on to the next peer while a walk was unfinished. It only fell when that peer's first message began a walk of its
+/// own, which no test had arranged.
+#[test]
+#[should_panic(expected = "wait while a worker walks")]
+fn a_message_of_a_peer_during_a_walk_breaks_the_contract() {
+    let mut node = node(3);
+    node.say(0, "publish", "news hi");
+    pause(&mut node);
+    let message = PeerMessage(Peer::Behind { locals: Vec::new() });
+    node.handle(0, Input::Peer { from: WorkerId(0), message });
 }
 
 #[test]

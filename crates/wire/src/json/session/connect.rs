@@ -15,8 +15,10 @@ use super::subscribe::{self, Specials};
 use super::{connection_id_to_string, spelling};
 
 const PROTOCOL: u64 = 1;
-/// The words of the reserved parts of the protocol that this server serves. None yet: what is not reserved needs no word.
-const FEATURES: &[&str] = &[];
+/// The parts of the protocol that have a word and that this release always serves.
+const FEATURES: [&str; 2] = ["history", "ttl"];
+/// The part that is served where some channels are stored.
+const STORED: &str = "stored";
 
 const SERVED: &[&str] = &["token", "resume", "deviceId", "meta", "subscriptions", "pings", "extensions"];
 const RESERVED: &[&str] = &["inbox"];
@@ -31,6 +33,8 @@ pub(in super::super) fn decode(object: &Object<'_>) -> Result<Command, Rejection
     Ok(Command::Connect(Box::new(Connect {
         token: object.optional("token", Value::secret)?,
         resume: object.optional("resume", Value::secret)?,
+        former: None,
+        positions: Vec::new(),
         device: object.optional("deviceId", |value| value.name(DeviceId::parse))?,
         meta: object.optional("meta", meta)?,
         subscriptions: object.optional("subscriptions", subscriptions)?.unwrap_or_default(),
@@ -63,11 +67,12 @@ fn subscriptions(value: &Value<'_>) -> Result<Vec<Subscribe>, Rejection> {
 pub(in super::super) fn write_connected(out: &mut Vec<u8>, connected: &Connected, secrets: &dyn Secrets) {
     let mut writer = Writer::frame(out, "connected", connected.reference);
     writer.integer("protocol", PROTOCOL);
-    list(writer.field("features"), FEATURES, |out, word| string(out, word));
+    let features = FEATURES.into_iter().chain(connected.stores.then_some(STORED)).collect::<Vec<_>>();
+    list(writer.field("features"), &features, |out, word| string(out, word));
     writer.text("connectionId", &connection_id_to_string(connected.connection));
     writer.text("sessionToken", &secrets.session_token(connected.connection));
     writer.text_if("userId", connected.user.as_ref().map(UserId::as_str));
-    writer.boolean("resumed", false);
+    writer.boolean("resumed", connected.resumed);
     writer.integer_if("expiresAt", connected.expires_at.map(|at| at.0));
     writer.integer("heartbeatMs", u64::from(connected.heartbeat_ms));
     let mut limits = writer.object("limits");

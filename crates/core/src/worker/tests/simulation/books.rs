@@ -55,6 +55,7 @@ impl Books {
         let sent = Sent { publish: publish.clone(), at, position: None, times: 0, refused: false };
         let sent = self.sent.entry(publish.data.clone()).or_insert(sent);
         sent.times += 1;
+        // What was refused because its home was full may be taken now.
         sent.refused = false;
         self.waiting.insert((client, reference), publish.data.clone());
         if publish.id.is_some() && !is_signal(publish) {

@@ -7,7 +7,7 @@ use super::books::Books;
 use crate::command::{Ack, Command, Connect, Listen, Publish, Subscribe, Target};
 use crate::frame::Dialect;
 use crate::history::{Direction, Query, Span};
-use crate::id::{AppId, ChannelKey, ChannelName, EventType, MessageId, MessageKey, UserId};
+use crate::id::{AppId, ChannelKey, ChannelName, ConnectionId, EventType, MessageId, MessageKey, UserId};
 use crate::limits;
 use crate::options::{Bounds, HistoryOptions, Options, Retention, Rule};
 use crate::pattern::Pattern;
@@ -29,6 +29,10 @@ struct Person {
     client: Option<usize>,
     sse: bool,
     known: BTreeMap<ChannelKey, Offset>,
+    /// Its latest connection.
+    former: Option<ConnectionId>,
+    /// Those before, as far as their session may have been continued.
+    formers: Vec<ConnectionId>,
     /// Channels that its event stream has left.
     left: BTreeSet<ChannelName>,
     reference: u64,
@@ -55,10 +59,12 @@ fn plan(rng: &mut Rng) -> Plan {
             age: Duration::from_secs(*rng.pick(&[5, 60, 600])),
         },
         bounds: Bounds {
-            credits: channels + 3 + rng.below(6) as u32,
+            credits: channels + 4 + rng.below(6) as u32,
             deliveries: 1 + rng.below(8) as u32,
             delivery_bytes: if rng.percent(20) { 500 } else { 100_000 },
             page_records: 1 + rng.below(4),
+            // `$all`, users and five names spread over the workers: sometimes one of them is full.
+            channels: if rng.percent(20) { 2 } else { 100 },
             walk_steps: 1,
         },
         rules: rules(rng),
@@ -161,7 +167,9 @@ impl Simulation {
             Some(user) if self.rng.percent(60) => self.node.home_of(&ChannelKey::user(AppId::default(), user.clone())),
             Some(_) | None => self.rng.below(self.node.workers.len()),
         };
-        let connect = self.first_frame(who);
+        let mut connect = self.first_frame(who);
+        connect.former = self.people[who].former.filter(|_| self.rng.percent(60));
+        let formers: Vec<_> = connect.former.into_iter().chain(self.people[who].formers.iter().copied()).collect();
         let (dialect, connect, later) = if self.people[who].sse {
             (Dialect::SseData, Some(connect), None)
         } else if self.rng.percent(50) {
@@ -172,7 +180,10 @@ impl Simulation {
         let client = self.node.open(&format!("person {who}"), worker, dialect, Some(identity), connect);
         self.node.clients[client].reads = false;
         self.node.clients[client].socket_max = *self.rng.pick(&[1, 3, 20]);
-        self.people[who].client = Some(client);
+        let id = self.node.clients[client].id;
+        self.node.clients[client].formers.clone_from(&formers);
+        let person = &mut self.people[who];
+        (person.client, person.former, person.formers) = (Some(client), Some(id), formers);
         if let Some(connect) = later {
             let reference = self.reference(who);
             self.node.command(client, Command::Connect(Box::new(connect)), Some(reference));
@@ -429,7 +440,10 @@ impl Simulation {
             let (channel, query) = (key.clone(), Query { span: span.clone(), limit });
             self.node.call(home, |_| Call::History { channel, query });
             self.node.settle();
-            let page = self.node.pages.pop_front().expect("at rest everything is answered");
+            let Some(page) = self.node.pages.pop_front() else {
+                assert!(self.node.workers[home].refuses(&key), "at rest everything is answered");
+                return;
+            };
             assert!(page.records.len() <= limit as usize && page.gap.is_none());
             seen.extend(page.records.iter().filter_map(|record| record.offset));
             match page.next {

@@ -1,0 +1,6 @@
+//! Scripts about history.
+
+mod asking;
+mod persisted;
+mod purging;
+mod recovery;

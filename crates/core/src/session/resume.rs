@@ -1,0 +1,98 @@
+//! Resuming: what survives the end of a connection, and for how long.
+//!
+//! - A connection that ends without anybody having wanted it leaves its session behind for the resume window (120 s). Whoever shows
+//!   the session's token on a new connection takes it over: its channels, its metadata and its name as a publisher.
+//! - Taking over also ends the old connection, if it is still there: a page that came back must not meet its own ghost, and of two
+//!   copies of one page only the newer one lives.
+//! - Positions come from the client, never from here: what was written is not what was read. A channel that the client does not
+//!   list goes on from now.
+//! - A session that was ended on purpose – by the client, by the application, for breaking the protocol – leaves nothing behind.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+use crate::id::{AppId, ChannelName, ConnectionId, ConnectionKey, UserId};
+use crate::limits;
+use crate::rejection::Close;
+use crate::time::Time;
+
+/// The connections a session has had, the first one first. Bounded by [`limits::FORMER_CONNECTIONS`]: the oldest but the first go.
+pub(crate) type Formers = SmallVec<[ConnectionId; 1]>;
+
+/// What a session leaves behind.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Legacy {
+    pub(crate) app: AppId,
+    pub(crate) user: Option<UserId>,
+    /// Channels it subscribed to by name.
+    pub(crate) channels: Vec<ChannelName>,
+    pub(crate) meta: Option<Bytes>,
+    /// Its connections up to now.
+    pub(crate) formers: Formers,
+}
+
+/// Sessions of a worker that wait to be taken over.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    sessions: HashMap<ConnectionKey, Legacy>,
+    /// In order of age.
+    ages: VecDeque<(Time, ConnectionKey)>,
+}
+
+impl Waiting {
+    pub(crate) fn put(&mut self, now: Time, key: ConnectionKey, legacy: Legacy) {
+        self.forget(now);
+        if self.ages.len() >= limits::RESUMABLE_SESSIONS
+            && let Some((_, oldest)) = self.ages.pop_front()
+        {
+            self.sessions.remove(&oldest);
+        }
+        self.ages.push_back((now, key));
+        self.sessions.insert(key, legacy);
+    }
+
+    pub(crate) fn take(&mut self, now: Time, key: ConnectionKey) -> Option<Legacy> {
+        self.forget(now);
+        self.sessions.remove(&key)
+    }
+
+    /// Drops those whose window has passed.
+    pub(crate) fn forget(&mut self, now: Time) {
+        while let Some((since, key)) = self.ages.front().copied() {
+            if since.after(limits::RESUME_WINDOW) > now {
+                return;
+            }
+            // A connection's key never comes back, so this one cannot be a younger session.
+            self.sessions.remove(&key);
+            self.ages.pop_front();
+        }
+    }
+
+    /// When somebody's window may be over.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.ages.front().map(|(since, _)| since.after(limits::RESUME_WINDOW))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len().max(self.ages.len())
+    }
+}
+
+/// Whether whoever is told this may come back as the same session.
+pub(crate) const fn resumable(close: Close) -> bool {
+    match close {
+        Close::Overloaded | Close::Slow | Close::Drain | Close::Silent | Close::TokenExpired => true,
+        Close::Normal
+        | Close::Stopped
+        | Close::Unauthenticated
+        | Close::ConnectDeadline
+        | Close::Blocked
+        | Close::TakenOver
+        | Close::ConnectionLimit
+        | Close::Protocol => false,
+    }
+}

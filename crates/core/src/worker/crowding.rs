@@ -1,0 +1,82 @@
+//! Too many channels: a worker that is full opens no new home, because names cost their inventor nothing.
+
+use super::Worker;
+use super::call::Answer;
+use super::channel::Parked;
+use super::peers::{Attach, AttachFor, Peer};
+use crate::id::{Audience, ChannelKey, ConnectionKey, SlotKey};
+use crate::rejection::{Rejection, RejectionKind};
+
+/// When trying again may work: homes that nobody needs go one by one.
+const RETRY_MS: u32 = 5_000;
+
+impl Worker {
+    /// Whether a channel may get a home. Who listens to `$all` or to its own user is bounded by the connections.
+    pub(crate) fn may_open(&self, channel: &ChannelKey, request: &Parked) -> bool {
+        let own = match (&channel.audience, request) {
+            (Audience::Everyone, _) | (Audience::User(_), Parked::Attach(_)) => true,
+            (Audience::User(_), Parked::Publish(_) | Parked::History(_) | Parked::Purge { .. })
+            | (Audience::Named(_), _) => false,
+        };
+        own || self.homes.len() < self.options.bounds.channels
+    }
+
+    /// Whether a message to this channel would be refused now.
+    #[cfg(test)]
+    pub(crate) fn refuses(&self, channel: &ChannelKey) -> bool {
+        let full = self.homes.len() >= self.options.bounds.channels;
+        full && channel.audience != Audience::Everyone && !self.home_index.contains_key(channel)
+    }
+
+    pub(crate) fn refuse(&mut self, request: Parked) {
+        match request {
+            Parked::Publish(draft) => self.settle(draft.origin, Err(too_many(draft.channel))),
+            Parked::History(ask) => self.answer_history(ask.origin, Err(too_many(ask.channel))),
+            Parked::Purge { ticket, channel, .. } => self.answer_call(ticket, Answer::Purged(Err(too_many(channel)))),
+            Parked::Attach(attach) => {
+                let Attach { asker, local, .. } = *attach;
+                self.peers.answer(attach.worker, Peer::Refused { asker, local });
+            }
+        }
+    }
+
+    /// A home has refused to open for an attach request: what waited for it is undone.
+    pub(crate) fn handle_refused(&mut self, asker: AttachFor, key: SlotKey) {
+        let Some(local) = self.locals.get_mut(key) else { return };
+        local.attaching -= 1;
+        if local.attaching == 0 && (std::mem::take(&mut local.owed) || local.listeners == 0) {
+            self.mark_dirty(key.slot);
+        }
+        let rejection = too_many(self.locals.at(key.slot).channel.clone());
+        match asker {
+            AttachFor::Everyone => {}
+            AttachFor::Repeat { connection, reply } => {
+                self.reject(connection, reply, rejection);
+                self.land(connection);
+            }
+            AttachFor::Subscribe { connection, reply, nonce } => {
+                self.give_up(connection, key, nonce);
+                self.reject(connection, reply, rejection);
+                self.land(connection);
+            }
+            AttachFor::Connect { connection, index, nonce } => {
+                self.give_up(connection, key, nonce);
+                self.note_outcome(connection, index, Some(Err(rejection)));
+                self.note_answer(connection);
+            }
+        }
+    }
+
+    /// Drops the subscription that waits for this very request, if it still does.
+    fn give_up(&mut self, connection: ConnectionKey, local: SlotKey, nonce: u32) {
+        if self.is_pending(connection, local, nonce) {
+            let channel = self.locals.at(local.slot).channel.clone();
+            self.unsubscribe(connection, &channel);
+        }
+    }
+}
+
+fn too_many(channel: ChannelKey) -> Rejection {
+    let rejection = Rejection::new(RejectionKind::Overloaded, "too many channels are in use or were until just now");
+    rejection.on(channel).retry_after_ms(RETRY_MS)
+}
