@@ -92,7 +92,8 @@ test('a message published by HTTP appears on both sides', async (t) => {
     assert.equal(await panel(page, side).locator('[data-ref=messages]').textContent(), '1');
   }
   await logged(page, 'sse', 'from curl').locator('summary').click();
-  assert.match(await logged(page, 'sse', 'from curl').locator('pre').textContent(), /"text": "from curl <b>/);
+  // It is written when the details have opened, which is a moment after the click.
+  await logged(page, 'sse', 'from curl').locator('pre', { hasText: '"text": "from curl <b>' }).waitFor();
   assert.deepEqual(trouble, []);
 });
 

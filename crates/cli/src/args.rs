@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Connections(ConnectionsArgs),
     /// Check, print or explain the configuration
     Config(ConfigArgs),
+    /// Look at a store, also while a server uses it
+    Store(StoreArgs),
 }
 
 /// Where settings come from, beside the environment.
@@ -190,5 +192,37 @@ pub(crate) enum ConfigCommand {
         json: bool,
         #[command(flatten)]
         settings: SettingArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    #[command(subcommand)]
+    pub(crate) command: StoreCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Read everything and compare all sums; exit code 1 if something is wrong
+    ///
+    /// It changes nothing, and reads one moment of a store in use. Run it as the user that the server runs as.
+    Check {
+        /// The folder that `store.path` names
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Count what is in it
+    ///
+    /// It changes nothing. Run it as the user that the server runs as.
+    Stats {
+        /// The folder that `store.path` names
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+        /// For programs
+        #[arg(long)]
+        json: bool,
     },
 }

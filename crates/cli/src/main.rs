@@ -9,6 +9,7 @@ mod failure;
 mod output;
 mod serve;
 mod settings;
+mod store;
 
 use std::future::Future;
 use std::io::Write;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command, ConfigCommand};
+use args::{Cli, Command, ConfigCommand, StoreCommand};
 use failure::Failure;
 use settings::Surroundings;
 
@@ -46,6 +47,9 @@ fn wants_json(command: &Command) -> bool {
             | ConfigCommand::Default { json }
             | ConfigCommand::Explain { json, .. } => *json,
         },
+        Command::Store(args) => match &args.command {
+            StoreCommand::Check { json, .. } | StoreCommand::Stats { json, .. } => *json,
+        },
     }
 }
 
@@ -71,6 +75,11 @@ fn run(command: &Command) -> Result<u8, Failure> {
         }
         Command::Config(args) => {
             let exit = settings::inspect::run(&args.command, &Surroundings::of_this_process(), &mut out)?;
+            out.flush()?;
+            return Ok(exit);
+        }
+        Command::Store(args) => {
+            let exit = store::run(&args.command, &mut out)?;
             out.flush()?;
             return Ok(exit);
         }
@@ -107,8 +116,8 @@ mod tests {
     fn the_page_about_the_program_is_up_to_date() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
         let mut help = String::new();
-        for name in ["", "serve", "publish", "tail", "connections", "config check", "config default", "config explain"]
-        {
+        let names = ["serve", "publish", "tail", "connections", "config check", "config default", "config explain"];
+        for name in [""].into_iter().chain(names).chain(["store check", "store stats"]) {
             let command = name.split_whitespace().try_fold(Cli::command(), |command, name| {
                 let title = format!("{} {name}", command.get_bin_name().unwrap_or("realtime-connector"));
                 command.find_subcommand(name).map(|command| command.clone().bin_name(title))

@@ -79,6 +79,19 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A number of bytes, in the largest unit that leaves a digit before the point: `1.5 MiB`.
+pub(crate) fn bytes(number: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if number < 1_024 {
+        return format!("{number} B");
+    }
+    let (mut value, mut unit) = (number as f64 / 1_024.0, 0);
+    while value >= 1_024.0 && unit + 1 < UNITS.len() {
+        (value, unit) = (value / 1_024.0, unit + 1);
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
 /// Time of day of an instant in milliseconds since 1970, UTC: `12:03:04.123`.
 pub(crate) fn time_of_day(time_ms: u64) -> String {
     let (seconds, ms) = (time_ms / 1_000, time_ms % 1_000);
@@ -114,6 +127,14 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell_and_lines_have_no_end_spaces() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
         assert_eq!(table(&[row(["A", "B", "C"]), row(["1", "ünf", ""])]), "A  B    C\n1  ünf\n");
+    }
+
+    #[test]
+    fn bytes_are_short() {
+        let table = [(0, "0 B"), (1_023, "1023 B"), (1_536, "1.5 KiB"), (1 << 30, "1.0 GiB"), (5 << 50, "5120.0 TiB")];
+        for (number, expected) in table {
+            assert_eq!(bytes(number), expected);
+        }
     }
 
     #[test]

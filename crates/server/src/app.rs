@@ -91,6 +91,21 @@ impl App {
         }
     }
 
+    /// Whether a load balancer should send connections here.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    pub(crate) fn readiness(&self) -> Result<(), &'static str> {
+        if !self.is_ready() {
+            return Err("going down");
+        }
+        // Connections that come anyway are served: reading and what is kept in memory only go on.
+        if !self.node.store_is_writing() {
+            return Err("the store has stopped writing: look at the disk and restart");
+        }
+        Ok(())
+    }
+
     /// The place of one more connection.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ const fn counter(name: &'static str, help: &'static str, read: fn(&Figures) -> u
     PerWorker { name, help, kind: MetricType::Counter, read }
 }
 
-const PER_WORKER: [PerWorker; 10] = [
+const PER_WORKER: [PerWorker; 12] = [
     gauge("channels", "Channels at home at the worker", |it| it.channels),
     gauge("subscriptions", "Subscriptions by name", |it| it.subscriptions),
     counter("connections_opened", "Connections since the start", |it| it.connected),
@@ -45,6 +45,10 @@ const PER_WORKER: [PerWorker; 10] = [
     }),
     counter("gaps_lost", "Gaps told to subscribers that are loss", |it| it.gaps),
     counter("commands_rejected", "Commands of clients that were refused", |it| it.rejected),
+    counter("store_reads", "Blocks of messages read from the store for those who come back or ask for history", |it| {
+        it.log_reads
+    }),
+    counter("store_append_failures", "Messages that the store did not take", |it| it.append_failures),
 ];
 
 /// Everything, as text.
@@ -53,7 +57,7 @@ pub(crate) fn text(app: &App, workers: Vec<Figures>) -> String {
     registry.register_collector(Box::new(Snapshot {
         workers,
         capacity: app.capacity as u64,
-        ready: app.is_ready(),
+        ready: app.readiness().is_ok(),
         lifecycle_dropped: app.node.lifecycle_dropped(),
     }));
     let mut text = String::new();

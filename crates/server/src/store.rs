@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use std::{fs, io};
 
-use realtime_connector_store::sqlite::{Options, Sqlite, StoreError};
+use realtime_connector_store::sqlite::{Options, Sqlite};
+
+pub use realtime_connector_store::sqlite::{Report, Stats, StoreError, check, stats};
 
 use crate::auth::seal::{self, Secret};
 use crate::engine::Clock;

@@ -30,9 +30,17 @@ impl TempDir {
     /// # Errors
     /// It cannot be made.
     pub(crate) fn new() -> Result<Self> {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// A fresh one below another.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(crate) fn below(place: &Path) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("realtime-bench-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
+        let path = place.join(name);
         fs::create_dir(&path).trying("making a temporary directory")?;
         Ok(Self { path })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::modes::{compare, connect, fanout, idle, slow};
+use crate::modes::{compare, connect, fanout, idle, persist, recover, slow};
 use crate::peers::{PublishBy, Transport, Wanted};
 
 /// Measures how much a realtime server costs beyond the bare system calls: CPU per delivered message, memory per idle
@@ -126,6 +126,27 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 4)]
         per_tick: u32,
     },
+    /// Publishes per second that are answered when they are on the disk, beside one sync per message.
+    Persist {
+        /// Connections that publish, each with one message on its way.
+        #[arg(long, default_value_t = 64)]
+        concurrency: usize,
+        /// How long each is measured.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// Where store and floor write; a disk, or the figures mean nothing [default: the temporary directory].
+        #[arg(long)]
+        disk: Option<PathBuf>,
+    },
+    /// Many subscribers that recover one channel after a restart: reads of the store, time until all are current.
+    Recover {
+        /// Subscribers.
+        #[arg(long, default_value_t = 10_000)]
+        connections: usize,
+        /// Messages that each of them missed.
+        #[arg(long, default_value_t = 200)]
+        messages: u32,
+    },
     /// The whole comparison: latency, saturation and idle memory of all peers.
     Peers {
         /// How long each contestant is measured in each mode.
@@ -172,7 +193,7 @@ pub(crate) fn fanout_wish(mode: fanout::Mode, seconds: u64) -> fanout::Wish {
 }
 
 /// Any of the measurements.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Wish {
     /// See the mode.
     Fanout(fanout::Wish),
@@ -182,6 +203,10 @@ pub(crate) enum Wish {
     Connect(connect::Wish),
     /// See the mode.
     Slow(slow::Wish),
+    /// See the mode.
+    Persist(persist::Wish),
+    /// See the mode.
+    Recover(recover::Wish),
     /// See the mode.
     Peers(compare::Wish),
     /// Not a measurement.
@@ -195,6 +220,10 @@ impl Command {
     /// As the modes want it.
     pub(crate) fn wish(&self) -> Wish {
         match *self {
+            Self::Persist { concurrency, seconds, ref disk } => {
+                Wish::Persist(persist::Wish { concurrency: concurrency.max(1), seconds, disk: disk.clone() })
+            }
+            Self::Recover { connections, messages } => Wish::Recover(recover::Wish { connections, messages }),
             Self::Fanout { mode, connections, seconds, rounds, nap_us } => Wish::Fanout(fanout::Wish {
                 mode,
                 connections: connections.unwrap_or(mode.connections()),

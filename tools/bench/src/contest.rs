@@ -132,7 +132,7 @@ impl Contestant {
         let (peer, transport) = (&entry.peer, entry.transport);
         // A channel per contestant: two of them may share a server.
         let channel = format!("bench-{transport}").to_lowercase();
-        let place = Place { addr: running.addr, channel };
+        let place = Place { addr: running.addr, channel, since: None };
         let mut load = Load::new(Rc::clone(peer), place.clone(), transport, setup.guard.clone())?;
         load.open(count, opening)?;
         let publisher = Publisher::connect(Rc::clone(peer), place, &setup.guard)?;

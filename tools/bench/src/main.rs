@@ -12,6 +12,7 @@ mod failure;
 mod floor;
 mod guard;
 mod http;
+mod lanes;
 mod limits;
 mod load;
 mod modes;
@@ -67,6 +68,8 @@ fn run(cli: &Cli) -> Result<()> {
         Wish::Idle(wish) => modes::idle::run(&mut bench, &wish)?,
         Wish::Connect(wish) => modes::connect::run(&mut bench, &wish)?,
         Wish::Slow(wish) => modes::slow::run(&mut bench, &wish)?,
+        Wish::Persist(wish) => modes::persist::run(&mut bench, &wish)?,
+        Wish::Recover(wish) => modes::recover::run(&mut bench, &wish)?,
         Wish::Peers(wish) => modes::compare::run(&mut bench, &wish)?,
         Wish::Floor { .. } => {}
     }

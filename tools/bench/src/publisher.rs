@@ -39,7 +39,8 @@ impl Publisher {
             PublishBy::Http => Link::Http { stream: stream(&place)?, input: Vec::new(), awaited: 0 },
             PublishBy::WebSocket => {
                 // A channel of its own, so that it is not one of the counted receivers.
-                let aside = Place { channel: format!("{}-publisher", place.channel), addr: place.addr };
+                let channel = format!("{}-publisher", place.channel);
+                let aside = Place { channel, addr: place.addr, since: None };
                 let mut load = Load::new(Rc::clone(&peer), aside, Transport::Ws, guard.clone())?;
                 load.open(1, Opening::default())?;
                 Link::WebSocket(Box::new(load))

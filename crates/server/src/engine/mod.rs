@@ -43,7 +43,7 @@ pub(crate) use front::{Adoption, FrontDoor, Place, Stream};
 use front::{FrontMessage, Reply};
 use logs::Logs;
 use queue::{Doorbell, PeerQueue};
-use realtime_connector_store::sqlite::Sqlite;
+use realtime_connector_store::sqlite::{Pulse, Sqlite};
 use stopped::Stopped;
 
 /// The token of a worker's doorbell; connections use their slot.
@@ -82,6 +82,8 @@ pub(crate) struct Node {
     pub(crate) stopped: Stopped,
     lifecycle_dropped: AtomicU64,
     next_worker: AtomicUsize,
+    /// That of the store, if there is one.
+    store: Option<Pulse>,
     /// Connections, from when they were handed over until everything that is said to them has left.
     talking: AtomicUsize,
     /// A worker has ended by itself, and the node with it: others would wait for its answers for ever.
@@ -114,13 +116,19 @@ pub(crate) struct Engine {
     store: Option<Sqlite>,
 }
 
+/// What outlives the process, as far as a node knows it: a life without a store has a secret of its own.
+struct Kept {
+    secret: Secret,
+    store: Option<Pulse>,
+}
+
 impl Engine {
     /// A node whose workers do not run yet, and what each of them will poll.
     fn prepare(
         options: Options,
         workers: usize,
         echo: Option<EchoLimits>,
-        secret: &Secret,
+        kept: Kept,
     ) -> io::Result<(Arc<Node>, Vec<Poll>, Outlets)> {
         let polls = (0..workers).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
         let doorbells = polls
@@ -136,7 +144,7 @@ impl Engine {
             epoch: Epoch::parse(&base36(boot % 36_u64.pow(6))).expect("letters and digits"),
             seed: random_u64(),
             options,
-            keys: Keys::from_secret(secret),
+            keys: Keys::from_secret(&kept.secret),
             echo,
             doors: doorbells.iter().map(|bell| Arc::new(FrontDoor::new(bell.clone()))).collect(),
             queues: (0..workers).map(|_| (0..workers).map(|_| PeerQueue::default()).collect()).collect(),
@@ -147,6 +155,7 @@ impl Engine {
             stopped: Stopped::default(),
             lifecycle_dropped: AtomicU64::new(0),
             next_worker: AtomicUsize::new(0),
+            store: kept.store,
             talking: AtomicUsize::new(0),
             failed: watch::Sender::new(false),
         });
@@ -168,7 +177,8 @@ impl Engine {
             Some(plan) => plan.open(origin).map(|(store, secret)| (Some(store), secret))?,
             None => (None, fresh_secret()),
         };
-        let (node, polls, outlets) = Self::prepare(options, workers, echo, &secret)?;
+        let kept = Kept { secret, store: store.as_ref().map(Sqlite::pulse) };
+        let (node, polls, outlets) = Self::prepare(options, workers, echo, kept)?;
         let threads = polls
             .into_iter()
             .enumerate()
@@ -274,6 +284,11 @@ impl Node {
     /// Lifecycle events that handlers were too slow for.
     pub(crate) fn lifecycle_dropped(&self) -> u64 {
         self.lifecycle_dropped.load(Ordering::Relaxed)
+    }
+
+    /// Whether what is published can be kept, as far as anything shall be kept.
+    pub(crate) fn store_is_writing(&self) -> bool {
+        self.store.as_ref().is_none_or(Pulse::is_writing)
     }
 
     fn door(&self, worker: WorkerId) -> &FrontDoor {

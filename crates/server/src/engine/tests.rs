@@ -22,7 +22,7 @@ use realtime_connector_wire::websocket::{self, Decoder, Limits, Message, Opcode,
 
 use super::front::FrontMessage;
 use super::worker::WorkerLoop;
-use super::{Adoption, Clock, Engine, Logs, Node, Outlets, Place, Stream, fresh_secret, setup};
+use super::{Adoption, Clock, Engine, Kept, Logs, Node, Outlets, Place, Stream, fresh_secret, setup};
 use crate::transport::pump::{self, TaskEnd};
 
 /// The workers of a node, on this thread.
@@ -44,7 +44,8 @@ fn channel(name: &str) -> ChannelName {
 
 impl Stage {
     fn new(workers: usize, options: Options) -> Self {
-        let (node, polls, outlets) = Engine::prepare(options, workers, None, &fresh_secret()).expect("polls");
+        let kept = Kept { secret: fresh_secret(), store: None };
+        let (node, polls, outlets) = Engine::prepare(options, workers, None, kept).expect("polls");
         let loops = polls.into_iter().enumerate().map(|(index, poll)| {
             let clock = Clock::new(Instant::now());
             let core = Worker::new(setup(&node, index), clock.now());

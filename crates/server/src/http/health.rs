@@ -19,18 +19,23 @@ pub(crate) async fn live() -> &'static str {
 }
 
 /// Whether connections are welcome
+///
+/// A store that had to stop writing is a reason for 503 until a restart. A full disk is none: it heals, and no other node would have
+/// more space.
 #[utoipa::path(
     get, path = "/health/ready", tag = "server", operation_id = "isReady",
     responses(
         (status = 200, description = "They are", body = String),
-        (status = 503, description = "Not yet, or the server goes down", body = String),
+        (status = 503, description = "Not yet, the server goes down, or its store has stopped writing; the body says which", body = String),
     ),
 )]
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
-    if app.is_ready() {
-        return "ready\n".into_response();
+    match app.readiness() {
+        Ok(()) => "ready\n".into_response(),
+        Err(reason) => {
+            let mut response = (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response();
+            problem::say_when(&mut response, None);
+            response
+        }
     }
-    let mut response = (StatusCode::SERVICE_UNAVAILABLE, "going down\n").into_response();
-    problem::say_when(&mut response, None);
-    response
 }

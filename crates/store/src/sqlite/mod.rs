@@ -36,6 +36,7 @@ mod writer;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 
 use hashbrown::HashMap;
@@ -54,7 +55,7 @@ use writer::Writer;
 pub use clock::{Clock, system};
 pub use error::StoreError;
 pub use inspect::{Report, Stats, check, stats};
-pub use port::{SqliteLog, SqliteState};
+pub use port::{Pulse, SqliteLog, SqliteState};
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -143,6 +144,7 @@ impl Sqlite {
         let shared = Arc::new(Shared {
             writes: Queue::new(limits::WRITES, limits::WRITE_BYTES),
             reads: Queue::new(limits::READS, limits::READ_QUEUE_BYTES),
+            has_stopped: AtomicBool::new(false),
         });
         let mut store = Self { shared: shared.clone(), threads: Vec::new() };
         for _ in 0..limits::READERS {
@@ -154,6 +156,7 @@ impl Sqlite {
         }
         let housekeeping = clock.now().now.time.after(limits::HOUSEKEEPING);
         let writer = Writer {
+            shared,
             connection,
             side,
             meta,
@@ -168,7 +171,7 @@ impl Sqlite {
             has_more: false,
             walk: 0,
         };
-        store.spawn("store-writer", path, move || writer.run(&shared))?;
+        store.spawn("store-writer", path, move || writer.run())?;
         Ok(store)
     }
 
@@ -182,6 +185,12 @@ impl Sqlite {
     #[must_use]
     pub fn log(&self, wake: Wake) -> SqliteLog {
         SqliteLog::new(self.shared.clone(), wake)
+    }
+
+    /// Tells whether the store still writes, also after the store is gone.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        Pulse::new(self.shared.clone())
     }
 
     /// The state of one worker. `wake` is rung, from a thread of the store, when there is an answer.

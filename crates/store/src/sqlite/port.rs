@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use realtime_connector_core::id::{ChannelKey, SlotKey};
 use realtime_connector_core::options::Retention;
@@ -16,6 +17,30 @@ use crate::{Append, Change, Completion, Locate, Log, LogError, Read, Scan, State
 pub(super) struct Shared {
     pub(super) writes: Queue<Write>,
     pub(super) reads: Queue<Query>,
+    /// A write has failed, and nothing is written any more.
+    pub(super) has_stopped: AtomicBool,
+}
+
+/// Whether a store still writes, for whoever watches over the process.
+#[derive(Clone)]
+pub struct Pulse(Arc<Shared>);
+
+impl Pulse {
+    pub(super) const fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// `false` once a write or a sync has failed: only a restart can tell what is on the disk. A full disk is no failure.
+    #[must_use]
+    pub fn is_writing(&self) -> bool {
+        !self.0.has_stopped.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for Pulse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pulse").field("is_writing", &self.is_writing()).finish()
+    }
 }
 
 /// A worker's side of its answers.

@@ -10,6 +10,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hashbrown::HashMap;
@@ -29,6 +30,7 @@ use crate::{LogError, limits};
 
 /// Everything the thread owns.
 pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
     pub(super) connection: Connection,
     pub(super) side: SideFile,
     pub(super) meta: Meta,
@@ -55,7 +57,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Writes until the queue is closed and empty.
-    pub(super) fn run(mut self, shared: &Arc<Shared>) {
+    pub(super) fn run(mut self) {
         loop {
             let patience = match (self.has_more, self.side.is_dirty()) {
                 _ if self.stopped.is_some() => limits::IDLE,
@@ -63,7 +65,7 @@ impl Writer {
                 (false, true) => limits::HOUSEKEEPING,
                 (false, false) => limits::IDLE,
             };
-            match shared.writes.take(limits::GROUP_REQUESTS, limits::GROUP_BYTES, patience) {
+            match self.shared.writes.take(limits::GROUP_REQUESTS, limits::GROUP_BYTES, patience) {
                 Taken::Items(group) => self.handle_group(group),
                 Taken::Nothing => {}
                 Taken::Closed => return self.finish(),
@@ -116,7 +118,10 @@ impl Writer {
     /// What a fault means for what comes next.
     pub(super) fn suffer(&mut self, fault: &Fault) {
         match fault {
-            Fault::Stop(error) => self.stopped = Some(error.clone()),
+            Fault::Stop(error) => {
+                self.stopped = Some(error.clone());
+                self.shared.has_stopped.store(true, Ordering::Relaxed);
+            }
             Fault::Full => self.is_full = true,
             Fault::Operation(_) | Fault::Busy => {}
         }

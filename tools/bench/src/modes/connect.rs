@@ -91,7 +91,7 @@ impl Churner {
     /// Opens and closes for one slice: number opened, connections per second, CPU microseconds per connection.
     fn slice(&mut self, setup: &Setup, window: usize) -> Result<(u64, f64, f64)> {
         let peer = &self.entry.peer;
-        let place = Place { addr: self.running.addr, channel: "bench-connect".to_owned() };
+        let place = Place { addr: self.running.addr, channel: "bench-connect".to_owned(), since: None };
         let mut load = Load::new(Rc::clone(peer), place, self.entry.transport, setup.guard.clone())?;
         let mut farewell = Vec::new();
         if self.entry.transport == Transport::Ws && peer.framing(self.entry.transport) == Framing::Http {

@@ -4,7 +4,8 @@ pub(crate) mod compare;
 pub(crate) mod connect;
 pub(crate) mod fanout;
 pub(crate) mod idle;
-
+pub(crate) mod persist;
+pub(crate) mod recover;
 pub(crate) mod slow;
 
 use std::rc::Rc;
@@ -90,4 +91,9 @@ impl Bench {
             self.worst = Some((label.to_owned(), ratio));
         }
     }
+}
+
+/// Arguments of a server of ours that stores everything below a folder.
+pub(crate) fn store_at(folder: &std::path::Path) -> [String; 2] {
+    ["--set".to_owned(), format!("store.path={}", folder.join("store").display())]
 }

@@ -148,7 +148,7 @@ pub(crate) fn run(bench: &mut Bench, wish: &Wish) -> Result<()> {
 
 fn measure(bench: &mut Bench, wish: &Wish, entry: &Entry, running: &Rc<Running>) -> Result<Score> {
     let setup = bench.setup.clone();
-    let place = Place { addr: running.addr, channel: "bench-slow".to_owned() };
+    let place = Place { addr: running.addr, channel: "bench-slow".to_owned(), since: None };
     let mut load = Load::new(Rc::clone(&entry.peer), place.clone(), entry.transport, setup.guard.clone())?;
     load.open(wish.healthy, Opening::default())?;
     let mut arena = Arena {

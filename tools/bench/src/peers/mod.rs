@@ -64,6 +64,8 @@ pub(crate) struct Place {
     pub(crate) addr: SocketAddr,
     /// All counted connections of the contestant listen to it and nobody else does.
     pub(crate) channel: String,
+    /// Subscribers go on from this position (peers that know positions).
+    pub(crate) since: Option<String>,
 }
 
 /// What a server sent: a WebSocket message or an SSE event.

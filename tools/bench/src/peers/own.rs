@@ -62,7 +62,8 @@ impl Peer for Own {
 
     fn subscribe(&self, place: &Place, transport: Transport, user: Option<usize>) -> Vec<u8> {
         let user = user.map(|number| format!("&userId=user-{number}")).unwrap_or_default();
-        let query = format!("channel={}{user}", place.channel);
+        let since = place.since.as_ref().map(|position| format!("&since={position}")).unwrap_or_default();
+        let query = format!("channel={}{since}{user}", place.channel);
         match transport {
             Transport::Ws => upgrade(place, &format!("/ws?{query}")),
             Transport::Sse => stream(place, &format!("/sse?{query}")),
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     fn place() -> Place {
-        Place { addr: ([127, 0, 0, 1], 9).into(), channel: "bench".to_owned() }
+        Place { addr: ([127, 0, 0, 1], 9).into(), channel: "bench".to_owned(), since: None }
     }
 
     #[test]
