@@ -10,12 +10,12 @@ use crate::node::Node;
 use crate::people::{Message, Random, history};
 
 const ROUNDS: u64 = 12;
-/// Between the first attempt and the kill: around the time that an answer takes, so that both happen.
+/// Between the first attempt and the kill, in half of the rounds; in the others the kill comes at once, so that both happen.
 const WAIT_US_MAX: u64 = 6_000;
 
 /// Sends a message without waiting for the answer, and kills the server.
 async fn send_and_kill(node: &mut Node, message: &Message, by_http: bool, random: &mut Random) {
-    let wait = Duration::from_micros(random.below(WAIT_US_MAX));
+    let wait = Duration::from_micros(random.below(2) * random.below(WAIT_US_MAX));
     if by_http {
         let mut line = Line::connect(node.addr).await.expect("it listens");
         // What it may still have answered is not looked at: the publisher died as well.
