@@ -135,7 +135,8 @@ impl Builder {
         let mut options = self.config.options(workers);
         let playground = dev && self.playground;
         if playground {
-            options.rules.insert(0, earthquakes::rule(&options));
+            let rules = earthquakes::rules(&options);
+            options.rules.splice(0..0, rules);
         }
         let (node, engine, Outlets { asks, lifecycle }) =
             Engine::start(options, workers, self.echo, self.config.store_plan().as_ref()).map_err(

@@ -57,13 +57,20 @@ impl Control {
     }
 }
 
-/// The rule of [`CONTROL`]: its messages are told here, whatever else is configured for it.
-pub(crate) fn rule(options: &Options) -> Rule {
-    let name = ChannelName::parse(CONTROL).expect("it is a name");
-    let configured = options.rule(&ChannelKey::named(AppId::default(), name));
-    let history = configured.map_or(options.history, |rule| rule.history);
-    let pattern = Pattern::parse(CONTROL).expect("a name is a pattern");
-    Rule { pattern, history, message_events: true, retention: None, latest_per_key: false }
+/// The rules of the demonstration: what is said on [`CONTROL`] is told here, whatever else is configured for it, and nothing of it is
+/// worth a place in somebody's store.
+pub(crate) fn rules(options: &Options) -> [Rule; 2] {
+    [CHANNEL, CONTROL].map(|channel| {
+        let name = ChannelName::parse(channel).expect("it is a name");
+        let configured = options.rule(&ChannelKey::named(AppId::default(), name));
+        Rule {
+            pattern: Pattern::parse(channel).expect("a name is a pattern"),
+            history: configured.map_or(options.history, |rule| rule.history),
+            message_events: channel == CONTROL || configured.is_some_and(|rule| rule.message_events),
+            retention: None,
+            latest_per_key: configured.is_some_and(|rule| rule.latest_per_key),
+        }
+    })
 }
 
 /// Starts the replay, once per connector. It ends with the connector's shutdown.

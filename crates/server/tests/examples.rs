@@ -43,7 +43,7 @@ fn broadcast_reaches_everyone_over_both_providers() {
     check(
         "broadcast",
         &[
-            "the application        sent it to 2 connections",
+            "the application        sent it to everyone",
             r#"ada (WebSocket)        received notification {"message":"New order received","orderId":"12345"}"#,
             r#"bob (EventSource)      received notification {"message":"New order received","orderId":"12345"}"#,
         ],
