@@ -2,6 +2,8 @@
 
 mod http_support;
 
+use std::time::Duration;
+
 use std::collections::BTreeSet;
 
 use http_support::{Answer, PATIENCE, Server, any_port};
@@ -278,10 +280,21 @@ async fn metrics_count_and_no_name_becomes_a_label() {
     let server = Server::start(any_port(Config { workers: 2, ..Config::default() })).await;
     let _ada = server.stream("userId=canary-user&channel=canary-channel").await;
     server.send("POST", "/api/broadcast", &json!({"type": "canary-type", "channel": "canary-channel"})).await;
-    let answer = server.get("/metrics").await;
-    let kind = answer.header("content-type").expect("a type");
-    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
-    let text = String::from_utf8(answer.body).expect("text");
+    // The other worker may have its delivery still ahead.
+    let delivered = async {
+        loop {
+            let answer = server.get("/metrics").await;
+            let kind = answer.header("content-type").expect("a type");
+            assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+            let text = String::from_utf8(answer.body).expect("text");
+            let mut lines = text.lines().filter(|line| line.starts_with("realtime_messages_delivered_total"));
+            if lines.any(|line| line.ends_with(" 1")) {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let text = tokio::time::timeout(Duration::from_secs(10), delivered).await.expect("a delivery that is counted");
     let sum = |name: &str| -> u64 {
         let lines = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
         lines.map(|line| line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok()).expect(line)).sum()
