@@ -2,9 +2,8 @@
 
 mod http_support;
 
-use std::time::Duration;
-
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use http_support::{Answer, PATIENCE, Server, any_port};
 use realtime_connector::Config;
