@@ -150,8 +150,8 @@ pub enum Completion {
         home: SlotKey,
         /// The ticket given.
         ticket: u64,
-        /// The newest offset that cannot be read any more.
-        trimmed: Offset,
+        /// What was asked for, but never beyond the head. Retention may have taken more; that is lost, not purged.
+        through: Offset,
     },
     /// Any call that did not work; `ticket` is `None` for [`Log::open`].
     Failed {

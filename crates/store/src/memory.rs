@@ -69,9 +69,9 @@ impl Log for MemoryLog {
         self.done.push_back(Completion::Located { home, ticket, offset: None });
     }
 
-    fn purge(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, _: Offset) {
-        let trimmed = self.head(channel);
-        self.done.push_back(Completion::Purged { home, ticket, trimmed });
+    fn purge(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, through: Offset) {
+        let through = through.min(self.head(channel));
+        self.done.push_back(Completion::Purged { home, ticket, through });
     }
 
     fn forget(&mut self, channel: &ChannelKey) {

@@ -104,7 +104,7 @@ impl Query {
     pub(crate) fn place(&self) -> Option<At> {
         match &self.span {
             // What comes after the last one that belongs to the window.
-            Span::Until(At::Time(time), _) => Some(At::Time(UnixMs(time.0 + 1))),
+            Span::Until(At::Time(time), _) => Some(At::Time(UnixMs(time.0.saturating_add(1)))),
             Span::Since(at @ (At::Id(_) | At::Time(_)), _)
             | Span::Until(at @ At::Id(_), _)
             | Span::Around(at @ (At::Id(_) | At::Time(_))) => Some(at.clone()),

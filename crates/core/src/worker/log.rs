@@ -99,6 +99,7 @@ impl Worker {
         let (waits, refused): (Vec<_>, Vec<_>) =
             mem::take(parked).into_iter().partition(|it| matches!(it, Parked::Attach(_)));
         *parked = waits;
+        let is_wanted = !parked.is_empty();
         for request in refused {
             match request {
                 Parked::Publish(draft) => self.settle(draft.origin, Err(log_failure(failure))),
@@ -107,7 +108,13 @@ impl Worker {
                 Parked::Attach(_) => {}
             }
         }
-        self.wake_home_later(key);
+        if is_wanted {
+            return self.wake_home_later(key);
+        }
+        // Nobody waits, so nobody is owed another attempt: the next one who comes makes it.
+        if let Some(HomeState::Opening { channel, .. }) = self.homes.remove(key) {
+            self.home_index.remove(&channel);
+        }
     }
 
     fn wake_home_later(&mut self, key: SlotKey) {

@@ -116,8 +116,8 @@ impl Logs {
             Completion::Located { home, ticket, offset } => {
                 Input::Located { home, ticket: ticket & !LOCATE, result: Ok(offset) }
             }
-            Completion::Purged { home, ticket, trimmed } => {
-                Input::Purged { home, ticket: ticket & !PURGE, result: Ok(trimmed) }
+            Completion::Purged { home, ticket, through } => {
+                Input::Purged { home, ticket: ticket & !PURGE, result: Ok(through) }
             }
             Completion::Failed { home, ticket, error } => self.failed(home, ticket, &error),
         }

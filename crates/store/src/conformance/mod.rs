@@ -10,7 +10,7 @@
 //! | `append a m1 x by ada ttl 500` | the offset, `duplicate OFFSET` or `conflict`; `by` makes it idempotent |
 //! | `read a 2 max 3 bytes 500` | `OFFSET:ID …` then `to THROUGH` and `trimmed..head` |
 //! | `locate a id m1` `locate a time 1000` | the offset or `none` |
-//! | `purge a 3` | `trimmed` |
+//! | `purge a 3` | the offset up to which that is done |
 //! | `forget a` `tick MS` `jump MS` `round` `reopen` | none: time passes, the wall clock alone is set, housekeeping has run, a restart |
 //! | `put T K V` `max T K V` `delete T K` | `ok`; several joined by `+` are one call |
 //! | `scan T PREFIX after K max N` | `K=V …` and `more` if there is more |

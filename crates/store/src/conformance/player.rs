@@ -191,7 +191,7 @@ fn told(completion: Completion) -> String {
             format!("{line}to {through} {trimmed}..{head}")
         }
         Completion::Located { offset, .. } => offset.map_or_else(|| "none".to_owned(), |offset| offset.to_string()),
-        Completion::Purged { trimmed, .. } => trimmed.to_string(),
+        Completion::Purged { through, .. } => through.to_string(),
         Completion::Failed { error, .. } => format!("failed {error:?}"),
     }
 }

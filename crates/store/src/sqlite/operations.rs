@@ -65,8 +65,8 @@ impl Writer {
                 Ok(Letter::Log(mail, completion))
             }
             Write::Purge { mail, home, ticket, channel, through } => {
-                let trimmed = self.purge(&channel, through)?;
-                Ok(Letter::Log(mail, Completion::Purged { home, ticket, trimmed }))
+                let through = self.purge(&channel, through)?;
+                Ok(Letter::Log(mail, Completion::Purged { home, ticket, through }))
             }
             Write::Forget { channel } => {
                 self.note(&channel);
@@ -152,12 +152,13 @@ impl Writer {
         Ok(Completion::Committed { home, ticket, record: Arc::from(record) })
     }
 
-    /// Unreadable at once; the rows go in steps.
+    /// Unreadable at once; the rows go in steps. Returns what was asked for, as far as there is something: what retention took beyond that
+    /// is not purged but lost.
     fn purge(&mut self, key: &ChannelKey, through: Offset) -> Result<Offset, Fault> {
         let channel = self.enter(key, None)?;
         channel.trimmed = channel.trimmed.max(signed(through).min(channel.head));
-        let trimmed = unsigned(channel.trimmed);
+        let purged = unsigned(signed(through).min(channel.trimmed));
         self.dirty.push(key.clone());
-        Ok(trimmed)
+        Ok(purged)
     }
 }

@@ -71,6 +71,8 @@ fn the_past_is_asked_by_id_and_time() {
         bo < ok #9 [1 a] at 1
         bo > history #10 old around=time:20 limit=2
         bo < ok #10 [2 b, 3 c] at 3
+        bo > history #11 old until=time:18446744073709551615
+        bo < ok #11 [4 d, 3 c, 2 b, 1 a] at 4
         ",
     );
 }

@@ -152,7 +152,10 @@ fn at(place: &str) -> At {
     match place.split_once(':') {
         None => At::Position(Position { epoch: ours, offset: place.parse().expect("an offset") }),
         Some(("id", id)) => At::Id(MessageId::parse(id).expect("an id")),
-        Some(("time", seconds)) => At::Time(UnixMs(START_MS + seconds.parse::<u64>().expect("seconds") * 1_000)),
+        Some(("time", seconds)) => {
+            let seconds: u64 = seconds.parse().expect("seconds");
+            At::Time(UnixMs(seconds.saturating_mul(1_000).saturating_add(START_MS)))
+        }
         Some((epoch, offset)) => {
             let epoch = Epoch::parse(epoch).expect("an epoch");
             At::Position(Position { epoch, offset: offset.parse().expect("an offset") })

@@ -46,3 +46,23 @@ fn who_gives_up_what_is_refused_is_told_once() {
         ",
     );
 }
+
+/// It was kept and opened twice a second for ever, though nobody waited for it.
+#[test]
+fn a_channel_whose_log_cannot_be_opened_takes_no_place() {
+    check(
+        "
+        node workers=1 homes=2 kept=kept
+        ada opens connect
+        ada < connected
+        log away
+        ada > publish #1 kept hi
+        ada < error #1 Unavailable
+        ada > publish #2 news hi
+        ada < ok #2 at 1 to 0
+        log back
+        ada > publish #3 kept hi
+        ada < error #3 Overloaded kept
+        ",
+    );
+}
