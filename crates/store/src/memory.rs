@@ -16,12 +16,13 @@ use crate::{Append, Change, Completion, Locate, Log, Read, Row, Scan, State, Sta
 ///
 /// - It keeps no records: the ring at a channel's home does. Everything it has taken counts as trimmed.
 /// - It remembers no ids: the desk at a channel's home does.
-/// - A channel that was forgotten and comes back continues above the highest offset this log has ever assigned: a reader that
-///   remembers the former life can never mistake a new record for one it has.
+/// - A channel that was forgotten and comes back continues above the highest offset that any forgotten channel had: a reader that
+///   remembers the former life can never mistake a new record for one it has. Where nothing was forgotten, channels begin at 1.
 #[derive(Debug)]
 pub struct MemoryLog {
     epoch: Epoch,
     heads: HashMap<ChannelKey, Offset>,
+    /// The highest offset that a forgotten channel had.
     high_water: Offset,
     done: VecDeque<Completion>,
 }
@@ -52,7 +53,6 @@ impl Log for MemoryLog {
             None => self.heads.entry(record.channel.clone()).or_insert(high_water),
         };
         *head += 1;
-        self.high_water = self.high_water.max(*head);
         record.offset = Some(*head);
         record.epoch = self.epoch.clone();
         self.done.push_back(Completion::Committed { home, ticket, record: Arc::from(record) });
@@ -75,7 +75,7 @@ impl Log for MemoryLog {
     }
 
     fn forget(&mut self, channel: &ChannelKey) {
-        self.heads.remove(channel);
+        self.high_water = self.high_water.max(self.heads.remove(channel).unwrap_or_default());
     }
 
     fn poll(&mut self) -> Option<Completion> {

@@ -17,6 +17,14 @@ const EVERY: &[Story] = &[
          append a m => 4",
     ),
     (
+        "a channel that never was begins at one, whatever others have had",
+        "append a m 1 => 1
+         append a m => 2
+         append b m 1 => 1
+         append a m => 3
+         append b m => 2",
+    ),
+    (
         "a page beyond the head is empty",
         "append a m => 1
          read a 2 => to 1 TRIMMED..1
