@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::acks::Acknowledge;
 use crate::cursor::EpochPositions;
 use crate::history::Query;
 use crate::id::{ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
@@ -30,6 +31,8 @@ pub enum Command {
     Publish(Box<Publish>),
     /// Asks for messages of the past.
     History(Box<History>),
+    /// Says what became of deliveries.
+    Ack(Box<Acknowledge>),
     /// Replaces the connection's own metadata (a JSON object, untrusted).
     Meta {
         /// At most [`crate::limits::META_BYTES_MAX`] bytes.

@@ -122,6 +122,11 @@ name_type!(
     DeviceId, limits::DEVICE_ID_BYTES_MAX, dollar: true
 );
 
+name_type!(
+    /// A durable consumer of a channel, or a group of them.
+    ConsumerName, limits::CONSUMER_BYTES_MAX, dollar: false
+);
+
 /// A channel as the application names it: 1–255 bytes, no control characters, no `*`, no leading `$`.
 ///
 /// ```

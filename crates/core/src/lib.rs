@@ -10,11 +10,13 @@
 //! | [`worker`] | the machine of one worker: routing, audiences, channels at home, the registry |
 //! | [`session`] | one connection: connect, subscriptions, outbox, heartbeat |
 //! | [`publish`] | admission, idempotency, and `commit`, the only function that delivers |
-//! | `history` | the ring of recent records |
+//! | [`history`] | the ring of recent records, questions about the past |
+//! | [`acks`] | what was acked: a cursor with holes |
 //! | [`permissions`] | who may do what |
 //! | [`command`], [`event`], [`record`], [`frame`] | the words that go in and out |
 //! | [`limits`], [`options`] | every bound, with its unit and reason |
 
+pub mod acks;
 pub mod command;
 pub mod cursor;
 pub mod event;
@@ -31,6 +33,7 @@ pub mod record;
 pub mod rejection;
 pub mod session;
 mod slab;
+pub mod state;
 pub mod time;
 mod timer;
 pub mod worker;

@@ -79,6 +79,26 @@ pub const LOG_RETRY: Duration = Duration::from_millis(500);
 /// Longest time to live of a message: a year, like the longest cookie a browser keeps.
 pub const TTL_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// Rows of one page of a scan.
+pub const SCAN_ROWS_MAX: usize = 1_000;
+/// Bytes of a key of the state: two names and a position.
+pub const STATE_KEY_BYTES_MAX: usize = 1_024;
+/// Bytes of a value of the state: a cursor with many holes.
+pub const STATE_VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Changes in one call.
+pub const CHANGES_MAX: usize = 1_024;
+
+/// Offsets in one `ack`: the largest prefetch.
+pub const ACK_OFFSETS_MAX: usize = 1_000;
+/// Bytes of the reason why a message is given up on: a line of an error, not its stack.
+pub const ACK_REASON_BYTES_MAX: usize = 256;
+/// Longest wait before a message is delivered again that an `ack` may ask for.
+pub const ACK_DELAY_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// Bytes of the name of a durable consumer or of its group.
+pub const CONSUMER_BYTES_MAX: usize = 128;
+/// Holes of one cursor of acked messages: what fits a value of the state.
+pub const ACK_RANGES_MAX: usize = 4_000;
+
 /// How long a message id is remembered for idempotent publishing.
 pub const DEDUP_AGE: Duration = Duration::from_secs(300);
 /// Message ids remembered per channel.

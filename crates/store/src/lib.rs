@@ -20,4 +20,5 @@ pub type Wake = std::sync::Arc<dyn Fn() + Send + Sync>;
 
 pub use log::{Append, Completion, Locate, Log, LogError, Read};
 pub use memory::{MemoryLog, MemoryState};
-pub use state::{Change, Row, Scan, State, StateCompletion, Table};
+pub use realtime_connector_core::state::{Change, Row, Scan, Table};
+pub use state::{State, StateCompletion};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub use realtime_connector_core::limits::{CHANGES_MAX, SCAN_ROWS_MAX, STATE_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
+
 /// Requests that wait for the writer, over all workers: a few of the largest groups.
 pub const WRITES: usize = 16_384;
 /// Bytes of requests that wait for the writer: what a slow disk writes in about a second.
@@ -25,16 +27,8 @@ pub const READ_RECORDS_MAX: usize = 1_000;
 pub const READ_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Offsets one read looks at, so that a stretch of expired records costs no more than a page.
 pub const READ_STEPS: usize = 4_096;
-/// Rows of one page of a scan.
-pub const SCAN_ROWS_MAX: usize = 1_000;
 /// Bytes of values of one page of a scan, but for the first row.
 pub const SCAN_BYTES_MAX: usize = 256 * 1024;
-/// Bytes of a key of the state: two names and a position.
-pub const STATE_KEY_BYTES_MAX: usize = 1_024;
-/// Bytes of a value of the state: a cursor with many holes.
-pub const STATE_VALUE_BYTES_MAX: usize = 64 * 1024;
-/// Changes in one call.
-pub const CHANGES_MAX: usize = 1_024;
 /// Bytes of `data` and `meta` of one record, each: above every bound of a message, below what a row takes.
 pub const RECORD_PART_BYTES_MAX: usize = 16 * 1024 * 1024;
 

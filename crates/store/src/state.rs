@@ -1,4 +1,6 @@
-//! The trait of the state beside the log, and its words.
+//! The trait of the state beside the log, and its answers. Its words are core's.
+
+use realtime_connector_core::state::{Change, Row, Scan};
 
 use crate::LogError;
 
@@ -19,88 +21,6 @@ pub trait State {
     /// The next result.
     fn poll(&mut self) -> Option<StateCompletion>;
 }
-
-/// What a value is for. The numbers stand in files: they never change, and are not given twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Table {
-    /// How far a durable consumer has come.
-    Cursors = 1,
-    /// How far a user has read.
-    Markers = 2,
-    /// Deliveries that wait for an ack.
-    PendingAcks = 3,
-    /// Cursors of inboxes, with their holes.
-    Inbox = 4,
-    /// Tokens and users that are not let in any more.
-    Revocations = 5,
-    /// Messages given up on, by consumer.
-    DeadLetters = 6,
-}
-
-impl Table {
-    /// Every table.
-    pub const ALL: [Self; 6] =
-        [Self::Cursors, Self::Markers, Self::PendingAcks, Self::Inbox, Self::Revocations, Self::DeadLetters];
-}
-
-/// One change of one value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Sets the value.
-    Put {
-        /// Where.
-        table: Table,
-        /// At most [`crate::limits::STATE_KEY_BYTES_MAX`].
-        key: Box<[u8]>,
-        /// At most [`crate::limits::STATE_VALUE_BYTES_MAX`].
-        value: Box<[u8]>,
-    },
-    /// Sets the value unless the present one is greater, compared byte by byte. Numbers in it are big-endian and of fixed width, the
-    /// most significant part first, so that the greater number is the greater value: merging commutes and may be repeated.
-    Max {
-        /// Where.
-        table: Table,
-        /// As in `Put`.
-        key: Box<[u8]>,
-        /// As in `Put`.
-        value: Box<[u8]>,
-    },
-    /// Removes the value, if there is one.
-    Delete {
-        /// Where.
-        table: Table,
-        /// As in `Put`.
-        key: Box<[u8]>,
-    },
-}
-
-impl Change {
-    /// Its key, and its value if it has one.
-    #[must_use]
-    pub fn parts(&self) -> (Table, &[u8], &[u8]) {
-        match self {
-            Self::Put { table, key, value } | Self::Max { table, key, value } => (*table, key, value),
-            Self::Delete { table, key } => (*table, key, &[]),
-        }
-    }
-}
-
-/// What to list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scan {
-    /// Where.
-    pub table: Table,
-    /// How the keys begin.
-    pub prefix: Box<[u8]>,
-    /// Only keys above this one: the last key of the page before.
-    pub after: Option<Box<[u8]>>,
-    /// Rows; 1 … [`crate::limits::SCAN_ROWS_MAX`].
-    pub rows_max: usize,
-}
-
-/// A key and its value.
-pub type Row = (Box<[u8]>, Box<[u8]>);
 
 /// What a state has done.
 #[derive(Debug, PartialEq, Eq)]

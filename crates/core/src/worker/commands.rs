@@ -2,6 +2,7 @@
 
 use super::Worker;
 use super::output::Output;
+use crate::acks::AckOf;
 use crate::command::{Command, Connect};
 use crate::event::{Event, Outcome};
 use crate::frame::Frame;
@@ -43,6 +44,13 @@ impl Worker {
             Command::Unsubscribe { channel } => self.handle_unsubscribe(key, channel, reply),
             Command::Publish(publish) => self.handle_publish(key, *publish, reply),
             Command::History(history) => self.handle_history(key, *history, reply),
+            Command::Ack(ack) => {
+                let rejection = match ack.of {
+                    AckOf::Inbox => Rejection::new(RejectionKind::NotEnabled, "there are no inboxes yet"),
+                    AckOf::Consumer { .. } => Rejection::new(RejectionKind::NotFound, "consumes nothing by this name"),
+                };
+                self.reject(key, reply, rejection.at("consumer"));
+            }
             Command::Meta { meta } => {
                 if let Some(session) = self.sessions.get_mut(key) {
                     session.profile.extras_mut().meta = Some(meta);

@@ -13,6 +13,7 @@ use crate::position::{Epoch, Offset, Position};
 use crate::record::Record;
 use crate::rejection::{Lost, Rejection};
 use crate::session::{Client, Reply};
+use crate::state::{Row, StateTicket};
 
 /// One thing that happened. Everything a worker ever learns comes through here.
 #[derive(Debug)]
@@ -134,6 +135,20 @@ pub enum Input {
         ticket: u64,
         /// Up to where nothing can be read any more.
         result: Result<Offset, LogFailure>,
+    },
+    /// The answer to `Output::ApplyState`.
+    StateApplied {
+        /// Who asked.
+        ticket: StateTicket,
+        /// Whether the changes are as safe as the store makes them.
+        result: Result<(), LogFailure>,
+    },
+    /// The answer to `Output::ScanState`.
+    StateScanned {
+        /// Who asked.
+        ticket: StateTicket,
+        /// The rows in the order of their keys, and whether there are more.
+        result: Result<(Vec<Row>, bool), LogFailure>,
     },
     /// A question or an order from the HTTP API or the application.
     Call {

@@ -27,6 +27,7 @@ pub mod publishing;
 mod purging;
 mod resuming;
 mod sessions;
+mod state;
 mod subscribing;
 mod writing;
 
@@ -209,6 +210,8 @@ impl Worker {
             Input::Purged { home, ticket, result } => self.handle_purged(home, ticket, result),
             Input::LogRead { home, from, result } => self.handle_log_read(home, from, result),
             Input::Committed { home, ticket, record } => self.handle_committed(home, ticket, record),
+            Input::StateApplied { ticket, result } => self.handle_state_applied(ticket, result),
+            Input::StateScanned { ticket, result } => self.handle_state_scanned(ticket, result),
             Input::Call { ticket, call } => self.handle_call(ticket, call),
             Input::Drain => self.handle_drain(),
         }

@@ -13,6 +13,7 @@ use crate::publish::Publisher;
 use crate::record::Record;
 use crate::rejection::Close;
 use crate::session::Provider;
+use crate::state::{Change, Scan, StateTicket};
 
 /// One effect. The engine carries them out in order.
 #[derive(Debug)]
@@ -75,6 +76,26 @@ pub enum Output {
         ticket: u64,
         /// Up to here.
         through: Offset,
+    },
+    /// Change values of the state beside the log. Takes effect in order with appends of the same worker. Answered by
+    /// `Input::StateApplied`.
+    ApplyState {
+        /// Who asks.
+        ticket: StateTicket,
+        /// Whether it is about a channel of the store. State of a channel in memory lives at its home only: it is applied at once
+        /// and kept nowhere.
+        persisted: bool,
+        /// At most [`crate::limits::CHANGES_MAX`], all or none.
+        changes: Vec<Change>,
+    },
+    /// List values of the state beside the log. Answered by `Input::StateScanned`; for a channel in memory there are none.
+    ScanState {
+        /// Who asks.
+        ticket: StateTicket,
+        /// Whether it is about a channel of the store.
+        persisted: bool,
+        /// What to list.
+        scan: Scan,
     },
     /// A channel's state is freed; the log may forget a memory channel.
     ForgetLog {

@@ -40,6 +40,10 @@ impl WorkerLoop {
             Output::ReadLog { home, channel, from } => self.logs.read(home, &channel, from),
             Output::LocateInLog { home, channel, ticket, at } => self.logs.locate(home, &channel, ticket, at),
             Output::PurgeLog { home, channel, ticket, through } => self.logs.purge(home, &channel, ticket, through),
+            Output::ApplyState { ticket, persisted, changes } => {
+                self.logs.states().apply(ticket, persisted, changes);
+            }
+            Output::ScanState { ticket, persisted, scan } => self.logs.states().scan(ticket, persisted, scan),
             Output::ForgetLog { channel, persisted } => self.logs.forget(&channel, persisted),
             Output::Ask { connection, token } => self.ask(connection, token),
             Output::Close { connection, close, stays_away } => {

@@ -12,6 +12,8 @@ use realtime_connector_core::worker::{Input, LogFailure, NotAppended, Persist};
 use realtime_connector_store::sqlite::{Sqlite, SqliteLog};
 use realtime_connector_store::{Append, Completion, Locate, Log, LogError, MemoryLog, Read, Wake};
 
+use super::states::States;
+
 /// The store's answers bear the number of their question only, so each kind of question has numbers of its own.
 const READ: u64 = 1 << 62;
 const LOCATE: u64 = 1 << 61;
@@ -20,10 +22,21 @@ const PURGE: u64 = 1 << 60;
 /// The same failure is written to the log of the program once in this time: a full disk refuses every message.
 const COMPLAINTS: Duration = Duration::from_secs(10);
 
-/// Both logs of a worker.
+/// What core makes of a store's error.
+pub(super) const fn failure(error: &LogError) -> LogFailure {
+    match error {
+        LogError::Busy => LogFailure::Busy,
+        LogError::Full => LogFailure::Full,
+        LogError::Corrupt { .. } => LogFailure::Damaged,
+        LogError::Unavailable | LogError::TooLarge { .. } => LogFailure::Unavailable,
+    }
+}
+
+/// Both logs of a worker, and the state beside them.
 pub(super) struct Logs {
     memory: MemoryLog,
     durable: Option<SqliteLog>,
+    states: States,
     /// What was complained of last, and when.
     complaint: Option<(LogFailure, Instant)>,
 }
@@ -31,7 +44,8 @@ pub(super) struct Logs {
 impl Logs {
     /// A memory log of this life, and the store's if there is one. `wake` is rung when the store has answered.
     pub(super) fn new(epoch: Epoch, store: Option<&Sqlite>, wake: Wake) -> Self {
-        Self { memory: MemoryLog::new(epoch), durable: store.map(|store| store.log(wake)), complaint: None }
+        let states = States::new(store, wake.clone());
+        Self { memory: MemoryLog::new(epoch), durable: store.map(|store| store.log(wake)), states, complaint: None }
     }
 
     pub(super) fn open(&mut self, home: SlotKey, channel: &ChannelKey, retention: Option<Retention>) {
@@ -76,15 +90,23 @@ impl Logs {
         }
     }
 
+    /// The state beside the logs.
+    pub(super) const fn states(&mut self) -> &mut States {
+        &mut self.states
+    }
+
     /// Whether an answer waits.
     pub(super) fn is_ready(&self) -> bool {
-        self.durable.as_ref().is_some_and(SqliteLog::is_ready)
+        self.states.is_ready() || self.durable.as_ref().is_some_and(SqliteLog::is_ready)
     }
 
     /// The next answer, in core's words.
     pub(super) fn poll(&mut self) -> Option<Input> {
-        let completion = self.memory.poll().or_else(|| self.durable.as_mut()?.poll())?;
-        Some(self.answer(completion))
+        let completion = self.memory.poll().or_else(|| self.durable.as_mut()?.poll());
+        match completion {
+            Some(completion) => Some(self.answer(completion)),
+            None => self.states.poll(),
+        }
     }
 
     fn complain(&mut self, failure: LogFailure, error: &LogError) {
@@ -124,12 +146,7 @@ impl Logs {
     }
 
     fn failed(&mut self, home: SlotKey, ticket: Option<u64>, error: &LogError) -> Input {
-        let failure = match error {
-            LogError::Busy => LogFailure::Busy,
-            LogError::Full => LogFailure::Full,
-            LogError::Corrupt { .. } => LogFailure::Damaged,
-            LogError::Unavailable | LogError::TooLarge { .. } => LogFailure::Unavailable,
-        };
+        let failure = failure(error);
         self.complain(failure, error);
         match ticket {
             None => Input::LogNotOpened { home, failure },

@@ -9,6 +9,7 @@ mod front;
 mod logs;
 mod queue;
 mod reading;
+mod states;
 mod stopped;
 mod table;
 #[cfg(test)]

@@ -176,6 +176,12 @@ impl SqliteState {
     pub(super) fn new(shared: Arc<Shared>, wake: Wake) -> Self {
         Self(Port::new(shared, wake))
     }
+
+    /// Whether an answer waits to be polled.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.is_ready()
+    }
 }
 
 impl State for SqliteState {

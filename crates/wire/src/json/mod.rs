@@ -7,6 +7,7 @@
 //! - Fields are written in a fixed order, `op` first. What belongs to a channel says nothing about its receiver.
 //! - This module knows no framing; WebSocket and SSE are [`crate::websocket`] and [`crate::sse`].
 
+mod acks;
 mod error;
 mod fields;
 mod history;
@@ -42,9 +43,9 @@ pub const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const FRAME_OVERHEAD_BYTES: usize = 16 * 1024;
 
 /// Ops of clients that are served.
-const SERVED: &[&str] = &["connect", "ping", "subscribe", "unsubscribe", "publish", "history", "meta", "close"];
+const SERVED: &[&str] = &["connect", "ping", "subscribe", "unsubscribe", "publish", "history", "ack", "meta", "close"];
 /// Ops of clients that are reserved for features to come.
-const RESERVED: &[&str] = &["auth", "presence", "typing", "receipts", "watch", "status", "consume", "ack", "inbox"];
+const RESERVED: &[&str] = &["auth", "presence", "typing", "receipts", "watch", "status", "consume", "inbox"];
 
 /// Bounds of what is decoded that an operator may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +155,7 @@ fn decode_command(object: &Object<'_>, limits: &DecodeLimits) -> Result<Command,
         "unsubscribe" => session::decode_unsubscribe(object),
         "publish" => publish::decode(object, limits),
         "history" => history::decode(object),
+        "ack" => acks::decode(object),
         "meta" => session::decode_meta(object),
         "close" => session::decode_close(object),
         reserved if RESERVED.contains(&reserved) => {

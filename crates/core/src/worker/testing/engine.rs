@@ -11,14 +11,10 @@ use crate::command::Ack;
 use crate::cursor::CursorPositions;
 use crate::event::{Event, Outcome};
 use crate::frame::Frame;
-use crate::history::Block;
-use crate::id::{ChannelKey, ConnectionKey, SlotKey, WorkerId};
-use crate::limits;
-use crate::options::Retention;
-use crate::position::Offset;
+use crate::id::{ChannelKey, ConnectionKey, WorkerId};
 use crate::rejection::{Close, Lost, Rejection, RejectionKind};
 use crate::worker::peers::Peer;
-use crate::worker::{Answer, Input, LogFailure, NotAppended, Output};
+use crate::worker::{Answer, Input, Output};
 
 /// Rounds after which a node that still moves is broken.
 const ROUNDS_MAX: u64 = 100_000;
@@ -142,6 +138,8 @@ impl Node {
             | Input::LogRead { .. }
             | Input::Located { .. }
             | Input::Purged { .. }
+            | Input::StateApplied { .. }
+            | Input::StateScanned { .. }
             | Input::Committed { .. }
             | Input::Call { .. }
             | Input::Drain => true,
@@ -211,34 +209,9 @@ impl Node {
     }
 
     fn carry(&mut self, worker: usize, output: Output) {
+        let Some(output) = self.ask_store(worker, output) else { return };
         match output {
             Output::Peer { to, message } => self.post(worker, usize::from(to.0), message),
-            Output::OpenLog { home, channel, retention } => {
-                let input = self.open_log(home, &channel, retention);
-                self.completions[worker].push_back(input);
-            }
-            Output::Append { home, ticket, record, persist } => {
-                let input = if persist.is_some() && self.log_fails() {
-                    let outcome = NotAppended::Failed(LogFailure::Busy);
-                    Input::NotAppended { home, ticket, outcome }
-                } else {
-                    Input::Committed { home, ticket: Some(ticket), record: self.log.append(*record) }
-                };
-                self.completions[worker].push_back(input);
-            }
-            Output::ReadLog { home, channel, from } => {
-                let result = if self.log_fails() { Err(LogFailure::Busy) } else { Ok(self.read_log(&channel, from)) };
-                self.completions[worker].push_back(Input::LogRead { home, from, result });
-            }
-            Output::PurgeLog { home, ticket, through, .. } => {
-                let result = if self.log_fails() { Err(LogFailure::Busy) } else { Ok(through) };
-                self.completions[worker].push_back(Input::Purged { home, ticket, result });
-            }
-            Output::LocateInLog { home, channel, ticket, at } => {
-                let result = if self.log_fails() { Err(LogFailure::Busy) } else { Ok(self.log.locate(&channel, &at)) };
-                self.completions[worker].push_back(Input::Located { home, ticket, result });
-            }
-            Output::ForgetLog { channel, .. } => self.log.forget(&channel),
             Output::Ask { connection, token } => {
                 let identity = identify(&token)
                     .map(Box::new)
@@ -272,30 +245,15 @@ impl Node {
                 self.answers.push_back(line);
             }
             Output::Lifecycle(event) => self.note_lifecycle(&event),
+            Output::OpenLog { .. }
+            | Output::Append { .. }
+            | Output::ReadLog { .. }
+            | Output::PurgeLog { .. }
+            | Output::LocateInLog { .. }
+            | Output::ForgetLog { .. }
+            | Output::ApplyState { .. }
+            | Output::ScanState { .. } => unreachable!("the store has taken it"),
         }
-    }
-
-    fn log_fails(&mut self) -> bool {
-        self.plan.log_failures > 0 && self.rng.percent(self.plan.log_failures)
-    }
-
-    fn open_log(&mut self, home: SlotKey, channel: &ChannelKey, retention: Option<Retention>) -> Input {
-        let epoch = self.log.epoch().clone();
-        if retention.is_none() {
-            let head = self.log.open(channel);
-            return Input::LogOpened { home, epoch, head, floor: head };
-        }
-        if self.log_fails() {
-            return Input::LogNotOpened { home, failure: LogFailure::Unavailable };
-        }
-        Input::LogOpened { home, epoch, head: self.log.open_persisted(channel), floor: 0 }
-    }
-
-    fn read_log(&mut self, channel: &ChannelKey, from: Offset) -> Block {
-        let latest = self.plan.options.rule(channel).is_some_and(|rule| rule.latest_per_key);
-        let most = limits::BLOCK_RECORDS as usize;
-        let max = if self.plan.steady { most } else { 1 + self.rng.below(20) };
-        self.log.read(channel, from, latest, max)
     }
 
     /// A message goes into a queue, whose bounds hold.

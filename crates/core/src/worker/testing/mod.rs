@@ -14,6 +14,8 @@ mod render;
 mod rest;
 mod rng;
 mod script;
+mod state;
+mod store;
 mod streams;
 mod words;
 

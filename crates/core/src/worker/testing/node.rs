@@ -9,6 +9,7 @@ use super::client::{Client, Stage};
 use super::log::MemoryLog;
 use super::render;
 use super::rng::Rng;
+use super::state::MemoryState;
 use super::streams::Streams;
 use crate::command::{Command, Connect, Listen, Subscribe};
 use crate::frame::Dialect;
@@ -87,6 +88,7 @@ pub(crate) struct Node {
     pub(crate) now: Now,
     pub(crate) rng: Rng,
     pub(crate) log: MemoryLog,
+    pub(crate) state: MemoryState,
     pub(crate) clients: Vec<Client>,
     /// Messages by sender and receiver: `from * workers + to`.
     pub(super) queues: Vec<VecDeque<PeerMessage>>,
@@ -138,6 +140,7 @@ impl Node {
             now,
             rng,
             log: MemoryLog::new(),
+            state: MemoryState::default(),
             clients: Vec::new(),
             queues: (0..count * count).map(|_| VecDeque::new()).collect(),
             rooms: (0..count * count).map(|_| VecDeque::new()).collect(),
@@ -245,6 +248,7 @@ impl Node {
             | Command::Unsubscribe { .. }
             | Command::Publish(_)
             | Command::History(_)
+            | Command::Ack(_)
             | Command::Meta { .. }
             | Command::Close => {}
         }

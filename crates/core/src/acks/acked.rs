@@ -1,0 +1,169 @@
+//! A cursor with holes.
+
+use std::collections::BTreeMap;
+
+use crate::limits;
+use crate::position::Offset;
+
+/// Which offsets of one life of a log are done: all up to a floor, and ranges above it.
+///
+/// ```
+/// use realtime_connector_core::acks::Acked;
+/// let mut acked = Acked::up_to(10);
+/// acked.add(12);
+/// assert_eq!((acked.floor(), acked.contains(11), acked.contains(12)), (10, false, true));
+/// acked.add(11);
+/// assert_eq!(acked.floor(), 12);
+/// assert_eq!(Acked::from_bytes(&acked.to_bytes()), Some(acked));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Acked {
+    floor: Offset,
+    /// First and last of each range; ranges neither touch each other nor the floor.
+    ranges: BTreeMap<Offset, Offset>,
+}
+
+impl Acked {
+    /// Everything up to here is done.
+    #[must_use]
+    pub const fn up_to(floor: Offset) -> Self {
+        Self { floor, ranges: BTreeMap::new() }
+    }
+
+    /// Everything up to here is done, and the next one is not.
+    #[must_use]
+    pub const fn floor(&self) -> Offset {
+        self.floor
+    }
+
+    /// Ranges above the floor that are done. Who adds offsets keeps them below [`limits::ACK_RANGES_MAX`].
+    #[must_use]
+    pub fn ranges(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Whether an offset is done.
+    #[must_use]
+    pub fn contains(&self, offset: Offset) -> bool {
+        offset <= self.floor || self.ranges.range(..=offset).next_back().is_some_and(|(_, last)| offset <= *last)
+    }
+
+    /// One more is done. Returns whether it was not before.
+    pub fn add(&mut self, offset: Offset) -> bool {
+        if self.contains(offset) {
+            return false;
+        }
+        let before = self.ranges.range(..offset).next_back().map(|(first, last)| (*first, *last));
+        let first = match before {
+            Some((first, last)) if last + 1 == offset => first,
+            Some(_) | None => offset,
+        };
+        let last = self.ranges.remove(&(offset + 1)).unwrap_or(offset);
+        self.ranges.insert(first, last);
+        self.settle();
+        true
+    }
+
+    /// Everything up to here is done.
+    pub fn raise(&mut self, floor: Offset) {
+        if floor <= self.floor {
+            return;
+        }
+        self.floor = floor;
+        let rest = self.ranges.split_off(&(floor + 1));
+        let reached = self.ranges.last_key_value().map_or(floor, |(_, last)| *last);
+        self.ranges = rest;
+        self.floor = self.floor.max(reached);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        while let Some(last) = self.ranges.remove(&(self.floor + 1)) {
+            self.floor = last;
+        }
+    }
+
+    /// For the state beside the log: the floor, then the first and the last of each range, big-endian.
+    #[must_use]
+    pub fn to_bytes(&self) -> Box<[u8]> {
+        let ranges = self.ranges.iter().flat_map(|(first, last)| [*first, *last]);
+        std::iter::once(self.floor).chain(ranges).flat_map(u64::to_be_bytes).collect()
+    }
+
+    /// `None` for bytes that [`Acked::to_bytes`] did not make.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (numbers, rest) = bytes.as_chunks::<8>();
+        let mut numbers = numbers.iter().map(|number| Offset::from_be_bytes(*number));
+        let mut acked = Self::up_to(numbers.next()?);
+        let mut reached = acked.floor;
+        while let Some(first) = numbers.next() {
+            let last = numbers.next()?;
+            if first <= reached.saturating_add(1) || last < first {
+                return None;
+            }
+            acked.ranges.insert(first, last);
+            reached = last;
+        }
+        rest.is_empty().then_some(acked)
+    }
+}
+
+const _: () = assert!(8 + 16 * limits::ACK_RANGES_MAX <= limits::STATE_VALUE_BYTES_MAX);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn numbers(seed: u64) -> impl Iterator<Item = u64> {
+        let mut state = seed;
+        std::iter::repeat_with(move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state >> 33
+        })
+    }
+
+    #[test]
+    fn it_says_what_a_set_of_offsets_says() {
+        for seed in 0..200 {
+            let mut numbers = numbers(seed);
+            let mut next = |max: u64| numbers.next().expect("endless") % max;
+            let floor = next(5);
+            let mut acked = Acked::up_to(floor);
+            let mut model: BTreeSet<Offset> = (0..=floor).collect();
+            for _ in 0..60 {
+                if next(10) == 0 {
+                    let to = next(60);
+                    acked.raise(to);
+                    model.extend(0..=to);
+                } else {
+                    let offset = 1 + next(60);
+                    assert_eq!(acked.add(offset), model.insert(offset), "seed {seed}");
+                }
+                let expected = (0..).take_while(|offset| model.contains(offset)).last();
+                assert_eq!(Some(acked.floor()), expected, "seed {seed}");
+                assert!((0..70).all(|it| acked.contains(it) == model.contains(&it)), "seed {seed}: {acked:?}");
+                assert_eq!(Acked::from_bytes(&acked.to_bytes()), Some(acked.clone()), "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_bytes_are_no_cursor() {
+        let bytes = |numbers: &[u64]| numbers.iter().flat_map(|it| it.to_be_bytes()).collect::<Vec<_>>();
+        for wrong in [
+            vec![],
+            vec![0; 7],
+            vec![0; 9],
+            bytes(&[5, 6, 7]),
+            bytes(&[5, 8, 7]),
+            bytes(&[5, 8]),
+            bytes(&[5, 7, 8, 9, 10]),
+        ] {
+            assert_eq!(Acked::from_bytes(&wrong), None, "{wrong:?}");
+        }
+        assert!(Acked::from_bytes(&bytes(&[5, 7, 8, 10, 10])).is_some());
+    }
+}

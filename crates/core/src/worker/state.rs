@@ -1,0 +1,19 @@
+//! Answers of the state beside the log, to the feature that asked.
+
+use super::Worker;
+use super::input::LogFailure;
+use crate::state::{Row, StateOwner, StateTicket};
+
+impl Worker {
+    pub(crate) fn handle_state_applied(&mut self, ticket: StateTicket, result: Result<(), LogFailure>) {
+        match (ticket.owner, result) {
+            (StateOwner::Inbox | StateOwner::Consumers, Ok(()) | Err(_)) => {}
+        }
+    }
+
+    pub(crate) fn handle_state_scanned(&mut self, ticket: StateTicket, result: Result<(Vec<Row>, bool), LogFailure>) {
+        match (ticket.owner, result) {
+            (StateOwner::Inbox | StateOwner::Consumers, Ok(_) | Err(_)) => {}
+        }
+    }
+}
