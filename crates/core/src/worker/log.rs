@@ -14,7 +14,7 @@ use super::channel::{Home, HomeState, Parked, ready};
 use super::history::Reader;
 use super::input::LogFailure;
 use super::output::Output;
-use super::peers::{Peer, Pull, Pulled};
+use super::peers::{Peer, Pull, Pulled, Refusal};
 use super::publishing::log_failure;
 use crate::history::{Block, Found, Page, PageBounds, Ring, Wanted};
 use crate::id::{Audience, ChannelKey, SlotKey};
@@ -95,23 +95,15 @@ impl Worker {
 
     pub(crate) fn handle_log_not_opened(&mut self, key: SlotKey, failure: LogFailure) {
         let Some(HomeState::Opening { parked, .. }) = self.homes.get_mut(key) else { return };
-        // Who publishes or asks may come again; who listens waits, because there is nothing true to tell it.
-        let (waits, refused): (Vec<_>, Vec<_>) =
-            mem::take(parked).into_iter().partition(|it| matches!(it, Parked::Attach(_)));
-        *parked = waits;
-        let is_wanted = !parked.is_empty();
-        for request in refused {
+        for request in mem::take(parked) {
             match request {
                 Parked::Publish(draft) => self.settle(draft.origin, Err(log_failure(failure))),
                 Parked::History(ask) => self.answer_history(ask.origin, Err(log_failure(failure))),
                 Parked::Purge { ticket, .. } => self.answer_call(ticket, Answer::Purged(Err(log_failure(failure)))),
-                Parked::Attach(_) => {}
+                Parked::Attach(attach) => self.refuse_attach(*attach, Refusal::Log(failure)),
             }
         }
-        if is_wanted {
-            return self.wake_home_later(key);
-        }
-        // Nobody waits, so nobody is owed another attempt: the next one who comes makes it.
+        // Nobody waits here, so nobody is owed another attempt: the next one who comes makes it.
         if let Some(HomeState::Opening { channel, .. }) = self.homes.remove(key) {
             self.home_index.remove(&channel);
         }
@@ -124,10 +116,6 @@ impl Worker {
 
     /// Repeats what the log could not do before.
     pub(crate) fn ask_log_again(&mut self, key: SlotKey) {
-        if let Some(HomeState::Opening { channel, .. }) = self.homes.get_mut(key) {
-            let channel = channel.clone();
-            return self.ask_to_open(key, channel);
-        }
         let unserved = mem::take(&mut self.unserved);
         let (again, others) = unserved.into_iter().partition(|pull| pull.home == key);
         self.unserved = others;

@@ -25,6 +25,7 @@ mod output;
 mod peers;
 pub mod publishing;
 mod purging;
+mod refused;
 mod resuming;
 mod sessions;
 mod state;
@@ -53,6 +54,7 @@ pub use output::{DisconnectReason, Lifecycle, Output, Persist};
 pub use peers::PeerMessage;
 pub(crate) use peers::Peers;
 use peers::{Attach, AttachFor, HistoryAsk, Peer, Pull, TakenOver};
+use refused::Held;
 use sessions::Sessions;
 
 use crate::event::Event;
@@ -109,6 +111,8 @@ pub struct Worker {
     /// Questions whose place in the past the log is looking for. Bounded by the credits of the askers and the front's permits.
     locating: HashMap<u64, HistoryAsk>,
     next_location: u64,
+    /// Attach requests that are made again, by age. Bounded by the subscriptions of sessions that connect.
+    held: VecDeque<Held>,
     /// Pulls that the log could not serve and will be asked for again. Bounded by the credits of the askers.
     unserved: Vec<Pull>,
     peers: Peers,
@@ -165,6 +169,7 @@ impl Worker {
             blocks: Blocks::default(),
             locating: HashMap::new(),
             next_location: 0,
+            held: VecDeque::new(),
             unserved: Vec::new(),
             walk: None,
             wheel: Wheel::new(now.time),
@@ -227,9 +232,9 @@ impl Worker {
                 self.peers.return_credit(from);
                 self.handle_attached(*attached);
             }
-            Peer::Refused { asker, local } => {
+            Peer::Refused(refused) => {
                 self.peers.return_credit(from);
-                self.handle_refused(asker, local);
+                self.handle_refused(*refused);
             }
             Peer::Pull(pull) => self.handle_pull(pull),
             Peer::Pulled(pulled) => {
@@ -291,12 +296,14 @@ impl Worker {
         self.note_noticed(noticed);
         self.settle_dirty();
         self.settle_taken();
+        self.settle_held();
         self.settle_pulls();
     }
 
     /// When [`Worker::handle_timeout`] wants to be called. Asked by whoever is about to sleep until then.
     pub fn next_deadline(&mut self) -> Option<Time> {
-        let deadlines = [self.wheel.next_deadline(), self.drain_deadline, self.waiting.next_deadline()];
+        let deadlines =
+            [self.wheel.next_deadline(), self.drain_deadline, self.waiting.next_deadline(), self.held_deadline()];
         let next = deadlines.into_iter().flatten().min();
         self.expected = next.unwrap_or(Time::MAX).max(self.expected);
         next

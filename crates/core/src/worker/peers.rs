@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::channel::{Feed, Interest};
 use super::history::HistoryResult;
+use super::input::LogFailure;
 use super::output::Output;
 use crate::history::{Page, Query};
 use crate::id::{AppId, ChannelKey, ConnectionKey, SlotKey, UserId, WorkerId};
@@ -29,10 +30,7 @@ pub(crate) enum Peer {
     Attach(Box<Attach>),
     Attached(Box<Attached>),
     /// The answer to an attach request for a channel that the home does not open.
-    Refused {
-        asker: AttachFor,
-        local: SlotKey,
-    },
+    Refused(Box<Refused>),
     Pull(Pull),
     Pulled(Box<Pulled>),
     Publish(Box<Draft>),
@@ -64,7 +62,7 @@ impl PeerMessage {
             Peer::Deliver { record, .. } => record.cost(),
             Peer::Attach(_)
             | Peer::Attached(_)
-            | Peer::Refused { .. }
+            | Peer::Refused(_)
             | Peer::Pull(_)
             | Peer::Pulled(_)
             | Peer::Publish(_)
@@ -85,7 +83,7 @@ impl PeerMessage {
             Peer::Deliver { .. } | Peer::Behind { .. } | Peer::Interest { .. } => true,
             Peer::Attach(_)
             | Peer::Attached(_)
-            | Peer::Refused { .. }
+            | Peer::Refused(_)
             | Peer::Pull(_)
             | Peer::Pulled(_)
             | Peer::Publish(_)
@@ -133,6 +131,24 @@ pub(crate) struct Attached {
     pub(crate) gap: Option<Gap>,
     /// Every record after `position` follows in this queue.
     pub(crate) live: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) asker: AttachFor,
+    pub(crate) local: SlotKey,
+    /// What was asked for, for whoever asks again.
+    pub(crate) start: Start,
+    pub(crate) refusal: Refusal,
+}
+
+/// Why a home does not open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refusal {
+    /// Too many are open.
+    Crowded,
+    /// The log has not said where the channel stands.
+    Log(LogFailure),
 }
 
 #[derive(Clone, Copy, Debug)]

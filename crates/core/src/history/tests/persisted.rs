@@ -143,7 +143,7 @@ fn while_the_store_is_away_nobody_is_told_a_lie() {
         bo opens connect other
         bo < connected [other 0..0]
         log away
-        ada opens connect news
+        ada opens sse connect news
         ada < -
         bo > publish #1 news a
         pass 1s

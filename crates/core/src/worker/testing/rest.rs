@@ -182,6 +182,7 @@ fn check_worker(worker: &Worker, index: usize) {
     assert!(worker.pulls.is_empty(), "worker {index}: pulls that were not asked: {:?}", worker.pulls);
     assert!(worker.writable.is_empty(), "worker {index}: writes that were not made");
     assert!(worker.taken.is_empty(), "worker {index}: sessions that were found wait");
+    assert!(worker.held.is_empty(), "worker {index}: attach requests wait: {:?}", worker.held);
     assert!(worker.unserved.is_empty(), "worker {index}: pulls that the log has not served");
     assert!(worker.peers.is_at_rest(&worker.options), "worker {index}: credits or room are missing");
     assert_eq!(worker.locals.len(), worker.local_index.len(), "worker {index}: an entry without an index");

@@ -1,5 +1,6 @@
 //! Scripts about the worker itself: sessions, subscriptions, catching up, the registry.
 
+mod away;
 mod catching_up;
 mod connecting;
 mod crowding;
