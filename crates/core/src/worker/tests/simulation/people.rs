@@ -401,7 +401,8 @@ impl Simulation {
     /// What waits for one connection, and what lies between workers, is bounded at every moment.
     pub(super) fn check_bounds(&self) {
         let options = &self.node.plan.options;
-        let most = options.outbox_records as usize + options.bounds.page_records + 1;
+        // A page may have a gap before each of its records and one at its end.
+        let most = options.outbox_records as usize + 2 * options.bounds.page_records + 1;
         self.node.check_outboxes(most + options.channels_per_connection as usize);
     }
 
