@@ -10,7 +10,8 @@ use super::crowding::too_many;
 use super::input::LogFailure;
 use super::peers::{Attach, AttachFor, Peer, Refusal, Refused};
 use super::publishing::log_failure;
-use crate::id::{Audience, ConnectionKey, SlotKey};
+use super::subscribing::given_up;
+use crate::id::{Audience, ChannelKey, ConnectionKey, SlotKey};
 use crate::limits;
 use crate::position::Start;
 use crate::session::Provider;
@@ -22,6 +23,7 @@ pub(crate) struct Held {
     due: Time,
     asker: AttachFor,
     local: SlotKey,
+    channel: ChannelKey,
     start: Start,
 }
 
@@ -44,7 +46,7 @@ impl Worker {
             Refusal::Crowded => too_many(channel),
             Refusal::Log(failure) if self.must_wait(asker, key, failure) => {
                 let due = self.now.time.after(limits::LOG_RETRY);
-                return self.held.push_back(Held { due, asker, local: key, start });
+                return self.held.push_back(Held { due, asker, local: key, channel, start });
             }
             Refusal::Log(failure) => log_failure(failure).on(channel),
         };
@@ -84,16 +86,17 @@ impl Worker {
     /// Makes the requests again whose time has come, as far as credits go.
     pub(crate) fn settle_held(&mut self) {
         while self.held.front().is_some_and(|held| held.due <= self.now.time && self.can_attach(held)) {
-            let Some(Held { asker, local, start, .. }) = self.held.pop_front() else { return };
-            let is_wanted = match asker {
-                AttachFor::Connect { connection, nonce, .. } => self.is_pending(connection, local, nonce),
-                AttachFor::Everyone | AttachFor::Repeat { .. } | AttachFor::Subscribe { .. } => true,
-            };
-            if is_wanted {
-                // A count that was told meanwhile has it in it already, and the request adds to it again.
-                self.locals.at_mut(local.slot).owed = true;
-                self.attach(local, asker, start);
+            let Some(Held { asker, local, channel, start, .. }) = self.held.pop_front() else { return };
+            if let AttachFor::Connect { connection, index, nonce } = asker
+                && !self.is_pending(connection, local, nonce)
+            {
+                self.note_outcome(connection, index, Some(Err(given_up(channel))));
+                self.note_answer(connection);
+                continue;
             }
+            // A count that was told meanwhile has it in it already, and the request adds to it again.
+            self.locals.at_mut(local.slot).owed = true;
+            self.attach(local, asker, start);
         }
     }
 

@@ -105,3 +105,19 @@ fn a_stream_whose_channel_stays_away_is_told_to_come_back() {
         ",
     );
 }
+
+#[test]
+fn a_channel_that_is_given_up_meanwhile_is_waited_for_no_longer() {
+    check(
+        "
+        node kept=kept
+        log away
+        ada opens sse connect kept news
+        ada > unsubscribe #1 kept
+        ada < unsubscribed #1 kept
+        pass 1s
+        ada < connected [Conflict kept] [news 0..0]
+        log back
+        ",
+    );
+}
