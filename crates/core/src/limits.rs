@@ -66,6 +66,8 @@ pub const BLOCK_RECORDS: u64 = 64;
 pub const BLOCK_BYTES: usize = 1024 * 1024;
 /// Bytes of blocks a worker keeps for the next reader.
 pub const BLOCKS_BYTES: u64 = 16 * 1024 * 1024;
+/// How long what a log has said of its floor is taken for the present one: its retention goes in rounds of that length.
+pub const FLOOR_AGE: Duration = Duration::from_secs(1);
 /// Messages in one answer about the past, unless it asks for fewer or more.
 pub const HISTORY_PAGE: u32 = 100;
 /// Messages in one answer about the past, at most.

@@ -98,6 +98,8 @@ pub enum Completion {
         ticket: u64,
         /// The record with epoch and offset.
         record: Arc<Record>,
+        /// The newest offset that cannot be read any more; 0 from a log that keeps nothing.
+        trimmed: Offset,
     },
     /// The same publisher, channel, id and content within 5 minutes: nothing was appended.
     Duplicate {

@@ -91,6 +91,18 @@ impl<W> Blocks<W> {
         }
     }
 
+    /// Forgets the block that holds `next`, so that it is read again. One that is being read is new enough.
+    pub(crate) fn renew(&mut self, home: SlotKey, next: Offset) {
+        while let Some((key, Place::Here { block, bytes, .. })) =
+            self.places.range((home, 0)..=(home, next)).next_back()
+            && next <= block.reached
+        {
+            let (key, bytes) = (*key, *bytes);
+            self.places.remove(&key);
+            self.bytes -= bytes;
+        }
+    }
+
     /// A block was read. Returns who waits for it; they want it again, and find it.
     pub(crate) fn arrived(&mut self, home: SlotKey, from: Offset, block: Block) -> Vec<W> {
         const FIXED_BYTES: u64 = 256;

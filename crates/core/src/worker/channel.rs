@@ -42,6 +42,8 @@ pub(crate) struct Home {
     pub(crate) ring: Ring,
     pub(crate) desk: Desk,
     pub(crate) interests: SmallVec<[Interest; 2]>,
+    /// When the log last said what it keeps.
+    pub(super) floor_known: Time,
     /// When it last had a record or a listener.
     pub(crate) last_used: Time,
     pub(crate) message_events: bool,
@@ -71,6 +73,34 @@ pub(crate) enum Feed {
 }
 
 impl Home {
+    /// A channel whose log has just said where it stands.
+    pub(crate) fn new(key: SlotKey, channel: ChannelKey, ring: Ring, now: Time) -> Self {
+        Self {
+            key,
+            channel,
+            ring,
+            desk: Desk::default(),
+            interests: SmallVec::new(),
+            floor_known: now,
+            last_used: now,
+            message_events: false,
+            skipped: GapReason::Expired,
+            armed: false,
+        }
+    }
+
+    /// The log has said what it does not keep any more.
+    pub(crate) fn learn_floor(&mut self, floor: Offset, now: Time) {
+        self.ring.raise_floor(floor);
+        self.floor_known = now;
+    }
+
+    /// Whether what is read after this offset depends on what the log has not said lately.
+    fn is_unsure_after(&self, position: Offset, now: Time) -> bool {
+        let in_log = self.ring.is_persisted() && position < self.ring.trimmed();
+        in_log && now.since(self.floor_known) > limits::FLOOR_AGE
+    }
+
     /// Connections that listen, as far as their workers have told.
     pub(crate) fn connections(&self) -> u32 {
         self.interests.iter().map(|interest| interest.count).sum()
@@ -167,8 +197,12 @@ impl Worker {
 
     fn handle_attach(&mut self, key: SlotKey, attach: Attach) {
         self.trim_home(key);
+        let now = self.now.time;
         let Some(home) = self.home_mut(key) else { return };
         let window = home.ring.window(&attach.start);
+        if home.is_unsure_after(window.position, now) {
+            return self.ask_what_is_kept(key, window.position + 1, attach);
+        }
         let was_vacant = home.connections() == 0;
         let interest = home.interest(attach.worker, attach.local);
         match attach.asker {

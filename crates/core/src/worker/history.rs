@@ -53,6 +53,8 @@ pub(crate) enum Reader {
     Pull(super::peers::Pull),
     /// A question about the past.
     History(Box<Reading>),
+    /// An attach request that depends on what is kept.
+    Attach(Box<super::peers::Attach>),
 }
 
 impl Worker {
@@ -190,7 +192,7 @@ impl Worker {
                     reading = back;
                     reading.take(Page::of_block(block, missing, from, bounds));
                 }
-                Wanted::Here(_, Reader::Pull(_)) | Wanted::Waits => return,
+                Wanted::Here(_, Reader::Pull(_) | Reader::Attach(_)) | Wanted::Waits => return,
                 Wanted::Ask { from } => {
                     let channel = home.channel.clone();
                     return self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from });

@@ -6,21 +6,18 @@
 
 use std::mem;
 
-use smallvec::SmallVec;
-
 use super::Worker;
 use super::call::Answer;
 use super::channel::{Home, HomeState, Parked, ready};
 use super::history::Reader;
 use super::input::LogFailure;
 use super::output::Output;
-use super::peers::{Peer, Pull, Pulled, Refusal};
+use super::peers::{Attach, Peer, Pull, Pulled, Refusal};
 use super::publishing::log_failure;
 use crate::history::{Block, Found, Page, PageBounds, Ring, Wanted};
 use crate::id::{Audience, ChannelKey, SlotKey};
 use crate::limits;
 use crate::position::{Epoch, GapReason, Offset};
-use crate::publish::Desk;
 use crate::timer::Timer;
 
 impl Worker {
@@ -80,17 +77,9 @@ impl Worker {
         if latest_per_key {
             ring.keep_latest_per_key();
         }
-        Home {
-            key,
-            ring,
-            desk: Desk::default(),
-            interests: SmallVec::new(),
-            last_used: self.now.time,
-            message_events: rule.is_some_and(|rule| rule.message_events),
-            skipped: if latest_per_key { GapReason::Replaced } else { GapReason::Expired },
-            armed: false,
-            channel,
-        }
+        let skipped = if latest_per_key { GapReason::Replaced } else { GapReason::Expired };
+        let message_events = rule.is_some_and(|rule| rule.message_events);
+        Home { message_events, skipped, ..Home::new(key, channel, ring, self.now.time) }
     }
 
     pub(crate) fn handle_log_not_opened(&mut self, key: SlotKey, failure: LogFailure) {
@@ -123,6 +112,19 @@ impl Worker {
         again.into_iter().for_each(|pull| self.handle_pull(pull));
     }
 
+    /// Reads what an attach request is about to be told of, and what is kept with it.
+    pub(crate) fn ask_what_is_kept(&mut self, key: SlotKey, from: Offset, attach: Attach) {
+        let Some(home) = ready(&mut self.homes, key) else { return };
+        let (channel, floor) = (home.channel.clone(), home.ring.floor());
+        // What was read before may not be kept any more.
+        self.blocks.renew(key, from);
+        match self.blocks.want(key, from, floor, Reader::Attach(Box::new(attach))) {
+            Wanted::Ask { from } => self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from }),
+            Wanted::Waits => {}
+            Wanted::Here(..) => unreachable!("it has just been forgotten"),
+        }
+    }
+
     pub(crate) fn handle_pull(&mut self, pull: Pull) {
         self.trim_home(pull.home);
         let bounds = PageBounds { records_max: self.options.bounds.page_records, now: self.now.time };
@@ -140,7 +142,7 @@ impl Worker {
                 let page = Page::of_block(block, missing, from, bounds);
                 self.answer_pull(pull, page);
             }
-            Wanted::Here(_, Reader::History(_)) | Wanted::Waits => {}
+            Wanted::Here(_, Reader::History(_) | Reader::Attach(_)) | Wanted::Waits => {}
             Wanted::Ask { from } => {
                 let channel = home.channel.clone();
                 self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from });
@@ -166,13 +168,14 @@ impl Worker {
         let waiting = match (home, result) {
             (Some(home), Ok(block)) => {
                 let before = home.ring.bytes();
-                home.ring.raise_floor(block.floor);
+                home.learn_floor(block.floor, self.now.time);
                 self.history_bytes = self.history_bytes + home.ring.bytes() - before;
                 self.blocks.arrived(key, from, block)
             }
             // What cannot be read stays so: it is lost, and every reader is told.
             (Some(home), Err(LogFailure::Damaged)) => {
                 let floor = home.ring.floor();
+                home.learn_floor(floor, self.now.time);
                 self.blocks.arrived(key, from, Block { records: Vec::new(), damaged: vec![from], reached: from, floor })
             }
             (Some(_), Err(failure)) => return self.handle_unread(key, from, failure),
@@ -183,6 +186,7 @@ impl Worker {
             match reader {
                 Reader::Pull(pull) => self.handle_pull(pull),
                 Reader::History(reading) => self.read_on(reading),
+                Reader::Attach(attach) => self.at_home(&attach.channel.clone(), Parked::Attach(attach)),
             }
         }
         self.blocks.fit();
@@ -193,6 +197,7 @@ impl Worker {
             match reader {
                 Reader::Pull(pull) => self.unserved.push(pull),
                 Reader::History(reading) => self.fail_reading(*reading, failure),
+                Reader::Attach(attach) => self.refuse_attach(*attach, Refusal::Log(failure)),
             }
         }
         self.wake_home_later(key);

@@ -214,9 +214,9 @@ impl Worker {
             Input::Located { home, ticket, result } => self.handle_located(home, ticket, result),
             Input::Purged { home, ticket, result } => self.handle_purged(home, ticket, result),
             Input::LogRead { home, from, result } => self.handle_log_read(home, from, result),
-            Input::Committed { home, ticket, record } => self.handle_committed(home, ticket, record),
             Input::StateApplied { ticket, result } => self.handle_state_applied(ticket, result),
             Input::StateScanned { ticket, result } => self.handle_state_scanned(ticket, result),
+            Input::Committed { home, ticket, record, floor } => self.handle_committed(home, ticket, record, floor),
             Input::Call { ticket, call } => self.handle_call(ticket, call),
             Input::Drain => self.handle_drain(),
         }

@@ -124,7 +124,9 @@ impl Logs {
     fn answer(&mut self, completion: Completion) -> Input {
         match completion {
             Completion::Opened { home, epoch, head, trimmed } => Input::LogOpened { home, epoch, head, floor: trimmed },
-            Completion::Committed { home, ticket, record } => Input::Committed { home, ticket: Some(ticket), record },
+            Completion::Committed { home, ticket, record, trimmed } => {
+                Input::Committed { home, ticket: Some(ticket), record, floor: trimmed }
+            }
             Completion::Duplicate { home, ticket, position, id } => {
                 Input::NotAppended { home, ticket, outcome: NotAppended::Duplicate { id, position } }
             }

@@ -72,6 +72,26 @@ fn readers_beside_the_writer_see_a_prefix_without_a_hole() {
     assert!(check(&folder.database()).unwrap().is_sound());
 }
 
+/// Homes went on promising what retention had taken meanwhile.
+#[test]
+fn a_commit_says_how_far_the_channel_is_trimmed() {
+    let folder = Folder::in_memory();
+    let store = open(&folder);
+    let mut worker = Worker::new(&store);
+    worker.log.open(HOME, &channel("a"), Retention { records: 3, ..Retention::default() });
+    worker.answer();
+    let mut before = 0;
+    for number in 1..=10 {
+        let Completion::Committed { record, trimmed, .. } = worker.append("a", &format!("m{number}"), "x") else {
+            panic!("an append")
+        };
+        assert_eq!((record.offset, trimmed), (Some(number), before));
+        let Completion::Read { trimmed, .. } = worker.read("a", 1) else { panic!("a read") };
+        before = trimmed;
+    }
+    assert_eq!(before, 7);
+}
+
 #[test]
 fn changes_and_records_are_made_in_the_order_given() {
     let folder = Folder::in_memory();

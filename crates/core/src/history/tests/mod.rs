@@ -4,3 +4,4 @@ mod asking;
 mod persisted;
 mod purging;
 mod recovery;
+mod retention;

@@ -2,7 +2,8 @@
 //!
 //! - One epoch for the life of the node.
 //! - A forgotten channel's successor starts above the highest offset any forgotten channel had.
-//! - A persisted channel begins at 1, is never forgotten, and can be read; replaced records are not there any more.
+//! - A persisted channel begins at 1, is never forgotten, and can be read; replaced records are not there any more, nor those that were
+//!   trimmed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,12 +20,21 @@ pub(crate) struct MemoryLog {
     high_water: Offset,
     records: BTreeMap<(ChannelKey, Offset), Arc<Record>>,
     persisted: BTreeSet<ChannelKey>,
+    /// What retention has taken of persisted channels.
+    floors: BTreeMap<ChannelKey, Offset>,
 }
 
 impl MemoryLog {
     pub(crate) fn new() -> Self {
         let epoch = Epoch::parse("e").expect("letters are an epoch");
-        Self { epoch, heads: BTreeMap::new(), high_water: 0, records: BTreeMap::new(), persisted: BTreeSet::new() }
+        Self {
+            epoch,
+            heads: BTreeMap::new(),
+            high_water: 0,
+            records: BTreeMap::new(),
+            persisted: BTreeSet::new(),
+            floors: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn epoch(&self) -> &Epoch {
@@ -40,11 +50,24 @@ impl MemoryLog {
         *self.heads.entry(channel.clone()).or_insert(0)
     }
 
+    /// Nobody can read anything of a persisted channel up to here any more.
+    pub(crate) fn trim(&mut self, channel: &ChannelKey, through: Offset) {
+        let head = self.heads.get(channel).copied().unwrap_or_default();
+        let floor = self.floor(channel).max(through.min(head));
+        self.floors.insert(channel.clone(), floor);
+    }
+
+    /// The newest offset of a persisted channel that cannot be read any more.
+    pub(crate) fn floor(&self, channel: &ChannelKey) -> Offset {
+        self.floors.get(channel).copied().unwrap_or_default()
+    }
+
     /// A stretch of a persisted channel, of at most so many records.
     pub(crate) fn read(&self, channel: &ChannelKey, from: Offset, latest: bool, max: usize) -> Block {
-        let to = self.head(channel);
-        let mut block = Block { reached: to, ..Block::default() };
-        for ((_, offset), record) in self.records.range((channel.clone(), from)..=(channel.clone(), to)) {
+        let (to, floor) = (self.head(channel), self.floor(channel));
+        let from = from.max(floor + 1).min(to + 1);
+        let mut block = Block { reached: to, floor, ..Block::default() };
+        for ((_, offset), record) in self.records.range((channel.clone(), from)..(channel.clone(), to + 1)) {
             if latest && self.is_replaced(record) {
                 continue;
             }
@@ -60,7 +83,8 @@ impl MemoryLog {
 
     /// The offset of an id, or of the first record at a time or later.
     pub(crate) fn locate(&self, channel: &ChannelKey, at: &At) -> Option<Offset> {
-        let mut records = self.records.range((channel.clone(), 0)..=(channel.clone(), Offset::MAX));
+        let first = self.floor(channel) + 1;
+        let mut records = self.records.range((channel.clone(), first)..=(channel.clone(), Offset::MAX));
         let fits = |record: &Record| match at {
             At::Position(position) => record.offset == Some(position.offset),
             At::Id(id) => record.id == *id,

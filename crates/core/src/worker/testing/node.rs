@@ -391,7 +391,8 @@ impl Node {
     pub(crate) fn trimmed(&mut self, channel: &ChannelKey) -> u64 {
         let home = self.home_of(channel);
         let floor = self.workers[home].home_of_mut(channel).map(|home| home.ring.floor());
-        let unknown = if self.plan.options.retention(channel).is_some() { 0 } else { self.log.head(channel) };
+        let persisted = self.plan.options.retention(channel).is_some();
+        let unknown = if persisted { self.log.floor(channel) } else { self.log.head(channel) };
         floor.unwrap_or(unknown)
     }
 

@@ -17,6 +17,7 @@
 //! api > disconnect ada    api < found       a call and its answer
 //! app < 1 connected ada WebSocket           lifecycle events; once one is named, all must be
 //! log away    log back                       the log of persisted channels fails, and works again
+//! log trims news 3                           its retention has taken everything up to there
 //! pass 30s    freeze 20s    drain    wakes 3 = workers have woken at most so often since the last time this was asked
 //! ```
 //!
@@ -260,6 +261,11 @@ impl Theatre {
             ("wakes", most) => {
                 let wakes = std::mem::take(&mut self.node.wakes);
                 assert!(wakes <= most.parse().expect("a number"), "{wakes} wakes; {}", self.at);
+            }
+            ("log", "trims") => {
+                let (name, through) = rest.split_once(' ').expect("a channel and an offset");
+                let channel = ChannelKey::named(AppId::default(), ChannelName::parse(name).expect("a name"));
+                self.node.log.trim(&channel, through.parse().expect("an offset"));
             }
             ("log", state) => self.node.plan.log_failures = if state == "away" { 100 } else { 0 },
             ("freeze", time) => self.node.freeze(duration(time)),

@@ -22,7 +22,8 @@ impl Node {
                     let outcome = NotAppended::Failed(LogFailure::Busy);
                     Input::NotAppended { home, ticket, outcome }
                 } else {
-                    Input::Committed { home, ticket: Some(ticket), record: self.log.append(*record) }
+                    let floor = self.log.floor(&record.channel);
+                    Input::Committed { home, ticket: Some(ticket), record: self.log.append(*record), floor }
                 };
                 self.completions[worker].push_back(input);
             }
@@ -84,7 +85,7 @@ impl Node {
         if self.log_fails() {
             return Input::LogNotOpened { home, failure: LogFailure::Unavailable };
         }
-        Input::LogOpened { home, epoch, head: self.log.open_persisted(channel), floor: 0 }
+        Input::LogOpened { home, epoch, head: self.log.open_persisted(channel), floor: self.log.floor(channel) }
     }
 
     fn read_log(&mut self, channel: &ChannelKey, from: Offset) -> Block {

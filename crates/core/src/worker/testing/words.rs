@@ -18,8 +18,11 @@ use crate::time::UnixMs;
 pub(super) fn options(line: &str) -> (Option<usize>, usize, Options) {
     let mut options = Options::default();
     let (mut workers, mut batch) = (None, 64);
-    for word in line.split_whitespace().filter(|word| *word != "steady") {
-        let (name, value) = word.split_once('=').expect("name=value");
+    let words = line.split_whitespace().filter(|word| *word != "steady");
+    let words = words.map(|word| word.split_once('=').expect("name=value"));
+    // Rules have the history that the other words say, wherever they stand.
+    let (rules, words): (Vec<_>, Vec<_>) = words.partition(|(name, _)| matches!(*name, "told" | "kept" | "latest"));
+    for (name, value) in words.into_iter().chain(rules) {
         let number = || value.parse::<u64>().expect("a number");
         match name {
             "workers" => workers = Some(number() as usize),
