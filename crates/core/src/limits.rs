@@ -68,6 +68,8 @@ pub const BLOCK_BYTES: usize = 1024 * 1024;
 pub const BLOCKS_BYTES: u64 = 16 * 1024 * 1024;
 /// How long what a log has said of its floor is taken for the present one: its retention goes in rounds of that length.
 pub const FLOOR_AGE: Duration = Duration::from_secs(1);
+/// Keys that are replaced during one read of a block, at most; a read takes milliseconds. Of more, an older message may come out of it.
+pub const REPLACED_KEYS: usize = 4_096;
 /// Messages in one answer about the past, unless it asks for fewer or more.
 pub const HISTORY_PAGE: u32 = 100;
 /// Messages in one answer about the past, at most.

@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
 use super::Worker;
 use super::channel::{Parked, ready};
 use super::input::LogFailure;
@@ -199,11 +201,14 @@ impl Worker {
                 }
             }
         }
-        let epoch = ready(&mut self.homes, reading.home).map(|home| home.ring.epoch().clone());
-        let Some(epoch) = epoch else {
+        let home = ready(&mut self.homes, reading.home);
+        let Some((epoch, skipped)) = home.map(|home| (home.ring.epoch().clone(), home.skipped)) else {
             let rejection = Rejection::new(RejectionKind::Unavailable, "the channel was closed meanwhile");
             return self.answer_history(reading.origin, Err(rejection.retry_after_ms(0)));
         };
+        if skipped == GapReason::Replaced {
+            reading.drop_replaced();
+        }
         let (origin, page) = reading.finish(epoch);
         self.answer_history(origin, Ok(page));
     }
@@ -259,6 +264,17 @@ impl Reading {
             self.bytes -= oldest.cost() as usize;
             self.begins_after = oldest.offset.unwrap_or(self.begins_after);
         }
+    }
+
+    /// A page that waited for a block may have taken a message before the one that replaced it.
+    fn drop_replaced(&mut self) {
+        let mut newest = HashMap::new();
+        for record in &self.records {
+            if let Some(key) = &record.key {
+                newest.insert(key.clone(), record.offset);
+            }
+        }
+        self.records.retain(|record| record.key.as_ref().is_none_or(|key| newest[key] == record.offset));
     }
 
     fn finish(self, epoch: Epoch) -> (Origin, HistoryPage) {

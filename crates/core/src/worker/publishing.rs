@@ -157,6 +157,12 @@ impl Worker {
         let before = home.ring.bytes();
         let settled = publish::commit(home, &mut self.peers, self.now.time, ticket, record.clone());
         home.learn_floor(floor, self.now.time);
+        if home.skipped == GapReason::Replaced
+            && home.ring.is_persisted()
+            && let (Some(key), Some(offset)) = (&record.key, record.offset)
+        {
+            self.blocks.replace(home.key, key, offset);
+        }
         let after = home.ring.bytes();
         let message_events = home.message_events;
         self.history_bytes = self.history_bytes + after - before;

@@ -1,6 +1,7 @@
 //! Scripts about history.
 
 mod asking;
+mod blocks;
 mod persisted;
 mod purging;
 mod recovery;

@@ -166,3 +166,33 @@ fn while_the_store_is_away_nobody_is_told_a_lie() {
         ",
     );
 }
+
+/// It came out of the block that was read for the question before.
+#[test]
+fn what_was_replaced_is_gone_at_once() {
+    check(
+        "
+        node latest_kept=news ring=1
+        bo opens connect
+        bo < connected
+        bo > publish #1 news a key=x
+        bo < ok #1 at 1 to 0
+        bo > publish news b key=y & bo > publish news c key=z
+        bo > history #2 news
+        bo < ok #2 [3 c, 2 b, 1 a] at 3
+        bo > publish #3 news d key=x
+        bo < ok #3 at 4 to 0
+        bo > history #4 news
+        bo < ok #4 [4 d, 3 c, 2 b] at 4
+        bo > publish #5 news e
+        bo < ok #5 at 5 to 0
+        ada opens connect news@0
+        ada < connected [news 0..5 recovered]
+        ada < news gap 1-1 replaced
+        ada < news 2 b
+        ada < news 3 c
+        ada < news 4 d
+        ada < news 5 e
+        ",
+    );
+}

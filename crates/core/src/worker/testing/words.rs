@@ -21,7 +21,8 @@ pub(super) fn options(line: &str) -> (Option<usize>, usize, Options) {
     let words = line.split_whitespace().filter(|word| *word != "steady");
     let words = words.map(|word| word.split_once('=').expect("name=value"));
     // Rules have the history that the other words say, wherever they stand.
-    let (rules, words): (Vec<_>, Vec<_>) = words.partition(|(name, _)| matches!(*name, "told" | "kept" | "latest"));
+    let (rules, words): (Vec<_>, Vec<_>) =
+        words.partition(|(name, _)| matches!(*name, "told" | "kept" | "latest" | "latest_kept"));
     for (name, value) in words.into_iter().chain(rules) {
         let number = || value.parse::<u64>().expect("a number");
         match name {
@@ -64,6 +65,14 @@ pub(super) fn options(line: &str) -> (Option<usize>, usize, Options) {
                 history: options.history,
                 message_events: false,
                 retention: None,
+                latest_per_key: true,
+            }),
+            // The same, in the store.
+            "latest_kept" => options.rules.push(Rule {
+                pattern: Pattern::parse(value).expect("a pattern"),
+                history: options.history,
+                message_events: false,
+                retention: Some(Retention::default()),
                 latest_per_key: true,
             }),
             name => panic!("{name}?"),

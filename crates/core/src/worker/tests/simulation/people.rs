@@ -472,8 +472,7 @@ impl Simulation {
         let (log, now) = (&self.node.log, self.node.now.time);
         let expected = (floor + 1..=head).filter(|offset| {
             let record = log.record(&key, *offset).expect("the log keeps everything");
-            // The ring knows what was replaced, and the log too; which of them was asked does not matter.
-            let replaced = rule && log.is_replaced(record) && !seen.contains(offset);
+            let replaced = rule && log.is_replaced(record);
             !record.is_expired(now) && !replaced
         });
         let mut expected: Vec<_> = expected.collect();
