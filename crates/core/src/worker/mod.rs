@@ -25,6 +25,7 @@ mod output;
 mod peers;
 pub mod publishing;
 mod purging;
+mod reading;
 mod refused;
 mod resuming;
 mod sessions;

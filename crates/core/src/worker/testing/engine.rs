@@ -391,6 +391,7 @@ impl Node {
             Event::Ok { reference: Some(number), outcome: Outcome::Published(published) } => {
                 it.results.push((*number, Ok(published.clone())));
             }
+            Event::Ok { outcome: Outcome::History(page), .. } => it.next.clone_from(&page.next),
             Event::Error { reference: Some(number), rejection } => {
                 it.results.push((*number, Err((**rejection).clone())))
             }

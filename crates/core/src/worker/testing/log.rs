@@ -12,6 +12,7 @@ use crate::history::{At, Block};
 use crate::id::ChannelKey;
 use crate::position::{Epoch, Offset, Position};
 use crate::record::Record;
+use crate::worker::LogFailure;
 
 #[derive(Debug)]
 pub(crate) struct MemoryLog {
@@ -22,6 +23,7 @@ pub(crate) struct MemoryLog {
     persisted: BTreeSet<ChannelKey>,
     /// What retention has taken of persisted channels.
     floors: BTreeMap<ChannelKey, Offset>,
+    damaged: BTreeSet<(ChannelKey, Offset)>,
 }
 
 impl MemoryLog {
@@ -34,6 +36,7 @@ impl MemoryLog {
             records: BTreeMap::new(),
             persisted: BTreeSet::new(),
             floors: BTreeMap::new(),
+            damaged: BTreeSet::new(),
         }
     }
 
@@ -57,28 +60,42 @@ impl MemoryLog {
         self.floors.insert(channel.clone(), floor);
     }
 
+    /// A record of a persisted channel is not what it was.
+    pub(crate) fn damage(&mut self, channel: &ChannelKey, offset: Offset) {
+        self.damaged.insert((channel.clone(), offset));
+    }
+
     /// The newest offset of a persisted channel that cannot be read any more.
     pub(crate) fn floor(&self, channel: &ChannelKey) -> Offset {
         self.floors.get(channel).copied().unwrap_or_default()
     }
 
-    /// A stretch of a persisted channel, of at most so many records.
-    pub(crate) fn read(&self, channel: &ChannelKey, from: Offset, latest: bool, max: usize) -> Block {
+    /// A stretch of a persisted channel, of at most so many records. A damaged one ends it, and is an error at its beginning.
+    pub(crate) fn read(
+        &self,
+        channel: &ChannelKey,
+        from: Offset,
+        latest: bool,
+        max: usize,
+    ) -> Result<Block, LogFailure> {
         let (to, floor) = (self.head(channel), self.floor(channel));
-        let from = from.max(floor + 1).min(to + 1);
+        let (asked, from) = (from, from.max(floor + 1).min(to + 1));
         let mut block = Block { reached: to, floor, ..Block::default() };
         for ((_, offset), record) in self.records.range((channel.clone(), from)..(channel.clone(), to + 1)) {
-            if latest && self.is_replaced(record) {
-                continue;
+            assert!(*offset >= from);
+            let damaged = self.damaged.contains(&(channel.clone(), *offset));
+            if damaged && *offset == asked {
+                return Err(LogFailure::Damaged);
             }
-            if block.records.len() == max {
-                block.reached = block.records.last().and_then(|record| record.offset).expect("the log numbers records");
+            if damaged || block.records.len() == max {
+                block.reached = offset - 1;
                 break;
             }
-            assert!(*offset >= from);
-            block.records.push(record.clone());
+            if !(latest && self.is_replaced(record)) {
+                block.records.push(record.clone());
+            }
         }
-        block
+        Ok(block)
     }
 
     /// The offset of an id, or of the first record at a time or later.
@@ -122,6 +139,11 @@ impl MemoryLog {
     pub(crate) fn head(&self, channel: &ChannelKey) -> Offset {
         let unknown = if self.persisted.contains(channel) { 0 } else { self.high_water };
         self.heads.get(channel).copied().unwrap_or(unknown)
+    }
+
+    /// Whether nobody can read it any more, although it is above the floor.
+    pub(crate) fn is_damaged(&self, channel: &ChannelKey, offset: Offset) -> bool {
+        self.damaged.contains(&(channel.clone(), offset))
     }
 
     pub(crate) fn record(&self, channel: &ChannelKey, offset: Offset) -> Option<&Arc<Record>> {

@@ -209,6 +209,7 @@ impl Node {
             cursor: None,
             formers: Vec::new(),
             connected: false,
+            next: None,
             results: Vec::new(),
             signals: Vec::new(),
             messages_written: 0,

@@ -18,6 +18,7 @@
 //! app < 1 connected ada WebSocket           lifecycle events; once one is named, all must be
 //! log away    log back                       the log of persisted channels fails, and works again
 //! log trims news 3                           its retention has taken everything up to there
+//! log loses news 2 3                         these records are damaged
 //! pass 30s    freeze 20s    drain    wakes 3 = workers have woken at most so often since the last time this was asked
 //! ```
 //!
@@ -31,8 +32,9 @@ use bytes::Bytes;
 use super::kinds::identify;
 use super::node::{Node, Plan, words};
 use super::words::{command, connect, history, options, publish};
-use crate::command::{History, Listen};
+use crate::command::{Command, History, Listen};
 use crate::frame::Dialect;
+use crate::history::Span;
 use crate::id::{AppId, ChannelKey, ChannelName, MessageId, UserId};
 use crate::permissions::{Grants, Identity};
 use crate::publish::{Origin, Publisher};
@@ -186,7 +188,11 @@ impl Theatre {
             let rejection = Rejection::field("op", "is unknown");
             return self.node.malformed(client, rejection, reference);
         }
-        let command = command(verb, rest, |name| self.node.clients[self.client(name)].id);
+        let mut command = command(verb, rest, |name| self.node.clients[self.client(name)].id);
+        if let (Command::History(history), Some(_)) = (&mut command, rest.strip_suffix(" next")) {
+            history.query.span =
+                Span::Rest(self.node.clients[client].next.clone().expect("a page that has a next one"));
+        }
         self.node.command(client, command, reference);
     }
 
@@ -266,6 +272,12 @@ impl Theatre {
                 let (name, through) = rest.split_once(' ').expect("a channel and an offset");
                 let channel = ChannelKey::named(AppId::default(), ChannelName::parse(name).expect("a name"));
                 self.node.log.trim(&channel, through.parse().expect("an offset"));
+            }
+            ("log", "loses") => {
+                let (name, offsets) = rest.split_once(' ').expect("a channel and offsets");
+                let channel = ChannelKey::named(AppId::default(), ChannelName::parse(name).expect("a name"));
+                let offsets = offsets.split(' ').map(|offset| offset.parse().expect("an offset"));
+                offsets.for_each(|offset| self.node.log.damage(&channel, offset));
             }
             ("log", state) => self.node.plan.log_failures = if state == "away" { 100 } else { 0 },
             ("freeze", time) => self.node.freeze(duration(time)),

@@ -28,7 +28,7 @@ impl Node {
                 self.completions[worker].push_back(input);
             }
             Output::ReadLog { home, channel, from } => {
-                let result = if self.log_fails() { Err(LogFailure::Busy) } else { Ok(self.read_log(&channel, from)) };
+                let result = if self.log_fails() { Err(LogFailure::Busy) } else { self.read_log(&channel, from) };
                 self.completions[worker].push_back(Input::LogRead { home, from, result });
             }
             Output::PurgeLog { home, ticket, through, .. } => {
@@ -88,7 +88,7 @@ impl Node {
         Input::LogOpened { home, epoch, head: self.log.open_persisted(channel), floor: self.log.floor(channel) }
     }
 
-    fn read_log(&mut self, channel: &ChannelKey, from: Offset) -> Block {
+    fn read_log(&mut self, channel: &ChannelKey, from: Offset) -> Result<Block, LogFailure> {
         let latest = self.plan.options.rule(channel).is_some_and(|rule| rule.latest_per_key);
         let most = limits::BLOCK_RECORDS as usize;
         let max = if self.plan.steady { most } else { 1 + self.rng.below(20) };

@@ -135,7 +135,7 @@ pub(super) fn start_of(word: &str) -> Subscribe {
     Subscribe { listen, start }
 }
 
-/// `news since=3 limit=2 backward`: places are offsets, `id:x`, `time:5` (seconds after the start) or a position of another epoch `x:3`.
+/// `news since=3 limit=2 backward`, or `news next` after a page that has a next one: places are offsets, `id:x`, `time:5` (seconds after the start) or a position of another epoch `x:3`.
 pub(super) fn history(arguments: &str) -> History {
     let mut words = arguments.split_whitespace();
     let listen = start_of(words.next().expect("a channel")).listen;
@@ -145,6 +145,8 @@ pub(super) fn history(arguments: &str) -> History {
             ("limit", count) => limit = count.parse().expect("a number"),
             ("forward", _) => direction = Some(Direction::Forward),
             ("backward", _) => direction = Some(Direction::Backward),
+            // The script knows what the last page has left over.
+            ("next", _) => {}
             (verb, place) => span = Some((verb, at(place))),
         }
     }
