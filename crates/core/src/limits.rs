@@ -78,6 +78,9 @@ pub const HISTORY_PAGE_MAX: u32 = 1_000;
 pub const HISTORY_PAGE_BYTES: usize = 512 * 1024;
 /// Epochs in one cursor: that of memory, that of the store, and what accepted losses have left.
 pub const CURSOR_EPOCHS: usize = 4;
+/// Blocks asked of the logs of a node at once, over all its workers, but one of each: what keeps the threads that read busy, and well below
+/// what their queue takes.
+pub const LOG_READS: usize = 32;
 /// Pause after the log could not be read, before it is asked again.
 pub const LOG_RETRY: Duration = Duration::from_millis(500);
 /// Longest time to live of a message: a year, like the longest cookie a browser keeps.

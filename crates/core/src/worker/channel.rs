@@ -310,7 +310,6 @@ impl Worker {
 
     pub(crate) fn handle_home_deadline(&mut self, key: SlotKey) {
         let now = self.now.time;
-        self.ask_log_again(key);
         let keeps = self.trim_home(key).is_some();
         let Some(home) = self.home_mut(key) else { return };
         home.armed = false;

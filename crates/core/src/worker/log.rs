@@ -1,8 +1,7 @@
 //! What a home asks of its log: where the channel stands, and what has fallen out of memory.
 //!
 //! Pages that lie in memory are answered at once. Older ones of a persisted channel are read in blocks; everybody who wants the same
-//! block waits for one read. Where the log cannot answer, its question is asked again after a pause, and nobody is told a lie
-//! meanwhile.
+//! block waits for one read.
 
 use std::mem;
 
@@ -14,11 +13,9 @@ use super::input::LogFailure;
 use super::output::Output;
 use super::peers::{Attach, Peer, Pull, Pulled, Refusal};
 use super::publishing::log_failure;
-use crate::history::{Block, Found, Page, PageBounds, Ring, Wanted};
+use crate::history::{Found, Page, PageBounds, Ring, Wanted};
 use crate::id::{Audience, ChannelKey, SlotKey};
-use crate::limits;
 use crate::position::{Epoch, GapReason, Offset};
-use crate::timer::Timer;
 
 impl Worker {
     pub(crate) fn open_home(&mut self, channel: &ChannelKey) -> SlotKey {
@@ -98,28 +95,14 @@ impl Worker {
         }
     }
 
-    fn wake_home_later(&mut self, key: SlotKey) {
-        let now = self.now.time;
-        self.wheel.arm(Timer::Channel(key), now.after(limits::LOG_RETRY), now);
-    }
-
-    /// Repeats what the log could not do before.
-    pub(crate) fn ask_log_again(&mut self, key: SlotKey) {
-        let unserved = mem::take(&mut self.unserved);
-        let (again, others) = unserved.into_iter().partition(|pull| pull.home == key);
-        self.unserved = others;
-        let again: Vec<Pull> = again;
-        again.into_iter().for_each(|pull| self.handle_pull(pull));
-    }
-
     /// Reads what an attach request is about to be told of, and what is kept with it.
     pub(crate) fn ask_what_is_kept(&mut self, key: SlotKey, from: Offset, attach: Attach) {
         let Some(home) = ready(&mut self.homes, key) else { return };
-        let (channel, floor) = (home.channel.clone(), home.ring.floor());
+        let floor = home.ring.floor();
         // What was read before may not be kept any more.
         self.blocks.renew(key, from);
         match self.blocks.want(key, from, floor, Reader::Attach(Box::new(attach))) {
-            Wanted::Ask { from } => self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from }),
+            Wanted::Ask { from } => self.read_log(key, from),
             Wanted::Waits => {}
             Wanted::Here(..) => unreachable!("it has just been forgotten"),
         }
@@ -143,10 +126,7 @@ impl Worker {
                 self.answer_pull(pull, page);
             }
             Wanted::Here(_, Reader::History(_) | Reader::Attach(_)) | Wanted::Waits => {}
-            Wanted::Ask { from } => {
-                let channel = home.channel.clone();
-                self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from });
-            }
+            Wanted::Ask { from } => self.read_log(key, from),
         }
     }
 
@@ -161,45 +141,5 @@ impl Worker {
         let (connection, local, from) = (pull.connection, pull.local, pull.next);
         let pulled = Pulled { connection, local, from, page, missing, skipped, live };
         self.peers.answer(pull.worker, Peer::Pulled(Box::new(pulled)));
-    }
-
-    pub(crate) fn handle_log_read(&mut self, key: SlotKey, from: Offset, result: Result<Block, LogFailure>) {
-        let home = ready(&mut self.homes, key);
-        let waiting = match (home, result) {
-            (Some(home), Ok(block)) => {
-                let before = home.ring.bytes();
-                home.learn_floor(block.floor, self.now.time);
-                self.history_bytes = self.history_bytes + home.ring.bytes() - before;
-                self.blocks.arrived(key, from, block)
-            }
-            // What cannot be read stays so: it is lost, and every reader is told.
-            (Some(home), Err(LogFailure::Damaged)) => {
-                let floor = home.ring.floor();
-                home.learn_floor(floor, self.now.time);
-                self.blocks.arrived(key, from, Block { records: Vec::new(), damaged: vec![from], reached: from, floor })
-            }
-            (Some(_), Err(failure)) => return self.handle_unread(key, from, failure),
-            (None, _) => self.blocks.failed(key, from),
-        };
-        // They find the block before the budget is looked at, even if it is the only one there is room for.
-        for reader in waiting {
-            match reader {
-                Reader::Pull(pull) => self.handle_pull(pull),
-                Reader::History(reading) => self.read_on(reading),
-                Reader::Attach(attach) => self.at_home(&attach.channel.clone(), Parked::Attach(attach)),
-            }
-        }
-        self.blocks.fit();
-    }
-
-    fn handle_unread(&mut self, key: SlotKey, from: Offset, failure: LogFailure) {
-        for reader in self.blocks.failed(key, from) {
-            match reader {
-                Reader::Pull(pull) => self.unserved.push(pull),
-                Reader::History(reading) => self.fail_reading(*reading, failure),
-                Reader::Attach(attach) => self.refuse_attach(*attach, Refusal::Log(failure)),
-            }
-        }
-        self.wake_home_later(key);
     }
 }

@@ -21,6 +21,7 @@ mod frames;
 mod history;
 mod input;
 mod log;
+mod log_reads;
 mod output;
 mod peers;
 pub mod publishing;
@@ -51,10 +52,11 @@ use frames::FrameCache;
 pub use history::HistoryResult;
 use history::Reader;
 pub use input::{Input, LogFailure, NotAppended, Opened};
+use log_reads::LogReads;
 pub use output::{DisconnectReason, Lifecycle, Output, Persist};
 pub use peers::PeerMessage;
 pub(crate) use peers::Peers;
-use peers::{Attach, AttachFor, HistoryAsk, Peer, Pull, TakenOver};
+use peers::{Attach, AttachFor, HistoryAsk, Peer, TakenOver};
 use refused::Held;
 use sessions::Sessions;
 
@@ -114,8 +116,7 @@ pub struct Worker {
     next_location: u64,
     /// Attach requests that are made again, by age. Bounded by the subscriptions of sessions that connect.
     held: VecDeque<Held>,
-    /// Pulls that the log could not serve and will be asked for again. Bounded by the credits of the askers.
-    unserved: Vec<Pull>,
+    log_reads: LogReads,
     peers: Peers,
     walk: Option<Walk>,
     wheel: Wheel,
@@ -171,7 +172,7 @@ impl Worker {
             locating: HashMap::new(),
             next_location: 0,
             held: VecDeque::new(),
-            unserved: Vec::new(),
+            log_reads: LogReads::new(setup.workers),
             walk: None,
             wheel: Wheel::new(now.time),
             expected: now.time,
@@ -303,8 +304,13 @@ impl Worker {
 
     /// When [`Worker::handle_timeout`] wants to be called. Asked by whoever is about to sleep until then.
     pub fn next_deadline(&mut self) -> Option<Time> {
-        let deadlines =
-            [self.wheel.next_deadline(), self.drain_deadline, self.waiting.next_deadline(), self.held_deadline()];
+        let deadlines = [
+            self.wheel.next_deadline(),
+            self.drain_deadline,
+            self.waiting.next_deadline(),
+            self.held_deadline(),
+            self.log_reads.next_deadline(),
+        ];
         let next = deadlines.into_iter().flatten().min();
         self.expected = next.unwrap_or(Time::MAX).max(self.expected);
         next
@@ -318,6 +324,7 @@ impl Worker {
             self.excused_until = now.time.after(limits::PONG_DEADLINE);
         }
         self.waiting.forget(now.time);
+        self.settle_unserved();
         self.expected = now.time;
         if self.drain_deadline.is_some_and(|deadline| deadline <= now.time) {
             self.drain_deadline = None;

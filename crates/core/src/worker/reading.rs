@@ -13,7 +13,6 @@ use super::Worker;
 use super::channel::ready;
 use super::history::Reader;
 use super::input::LogFailure;
-use super::output::Output;
 use super::publishing::log_failure;
 use crate::history::{Direction, Found, HistoryPage, Page, PageBounds, Rest, Wanted, Window};
 use crate::id::SlotKey;
@@ -94,10 +93,7 @@ impl Worker {
                     reading.take(page, reason);
                 }
                 Wanted::Here(_, Reader::Pull(_) | Reader::Attach(_)) | Wanted::Waits => return,
-                Wanted::Ask { from } => {
-                    let channel = home.channel.clone();
-                    return self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from });
-                }
+                Wanted::Ask { from } => return self.read_log(key, from),
             }
         }
         let home = ready(&mut self.homes, reading.home);

@@ -95,6 +95,11 @@ pub(crate) struct Node {
     /// What `to` has taken and `from` has not been told, same index.
     pub(super) rooms: Vec<VecDeque<(u32, u64)>>,
     pub(super) debts: Vec<Debt>,
+    /// The log takes questions and answers none; with [`Plan::late_log`].
+    pub(crate) log_stalls: bool,
+    /// Blocks that a worker has asked of the log and not got, and the most there ever were.
+    pub(super) reads: Vec<usize>,
+    pub(crate) reads_most: usize,
     /// Answers of the log, by worker.
     pub(super) completions: Vec<VecDeque<Input>>,
     /// Calls and answers of the authenticator, by worker.
@@ -145,6 +150,9 @@ impl Node {
             queues: (0..count * count).map(|_| VecDeque::new()).collect(),
             rooms: (0..count * count).map(|_| VecDeque::new()).collect(),
             debts: vec![Debt::default(); count * count],
+            log_stalls: false,
+            reads: vec![0; count],
+            reads_most: 0,
             completions: (0..count).map(|_| VecDeque::new()).collect(),
             front: (0..count).map(|_| VecDeque::new()).collect(),
             places: (0..count).map(|_| Places::default()).collect(),

@@ -17,6 +17,7 @@ impl Node {
         for (index, worker) in self.workers.iter().enumerate() {
             check_worker(worker, index);
         }
+        assert!(self.reads.iter().all(|reads| *reads == 0), "blocks that the log owes");
         let mut counts = BTreeMap::new();
         for (index, worker) in self.workers.iter().enumerate() {
             for (key, local) in worker.locals.iter_from(0) {
@@ -158,6 +159,11 @@ impl Node {
 }
 
 impl Worker {
+    /// Entries of its wheel.
+    pub(crate) const fn deadlines(&self) -> usize {
+        self.wheel.len()
+    }
+
     /// Ephemeral messages that wait for a channel to open.
     pub(crate) fn parked_signals(&self, key: SlotKey) -> u64 {
         match self.homes.get(key) {
@@ -183,7 +189,7 @@ fn check_worker(worker: &Worker, index: usize) {
     assert!(worker.writable.is_empty(), "worker {index}: writes that were not made");
     assert!(worker.taken.is_empty(), "worker {index}: sessions that were found wait");
     assert!(worker.held.is_empty(), "worker {index}: attach requests wait: {:?}", worker.held);
-    assert!(worker.unserved.is_empty(), "worker {index}: pulls that the log has not served");
+    assert!(worker.log_reads.is_at_rest(), "worker {index}: blocks that were not read: {:?}", worker.log_reads);
     assert!(worker.peers.is_at_rest(&worker.options), "worker {index}: credits or room are missing");
     assert_eq!(worker.locals.len(), worker.local_index.len(), "worker {index}: an entry without an index");
     for (key, local) in worker.locals.iter_from(0) {

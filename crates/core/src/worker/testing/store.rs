@@ -28,6 +28,8 @@ impl Node {
                 self.completions[worker].push_back(input);
             }
             Output::ReadLog { home, channel, from } => {
+                self.reads[worker] += 1;
+                self.reads_most = self.reads_most.max(self.reads.iter().sum());
                 let result = if self.log_fails() { Err(LogFailure::Busy) } else { self.read_log(&channel, from) };
                 self.completions[worker].push_back(Input::LogRead { home, from, result });
             }

@@ -10,5 +10,6 @@ mod heartbeat;
 mod pausing;
 mod registry;
 mod simulation;
+mod store;
 mod subscribing;
 mod walking;
