@@ -28,7 +28,7 @@ pub(super) const fn failure(error: &LogError) -> LogFailure {
         LogError::Busy => LogFailure::Busy,
         LogError::Full => LogFailure::Full,
         LogError::Corrupt { .. } => LogFailure::Damaged,
-        LogError::Unavailable | LogError::TooLarge { .. } => LogFailure::Unavailable,
+        LogError::Unavailable | LogError::Unreadable { .. } | LogError::TooLarge { .. } => LogFailure::Unavailable,
     }
 }
 
