@@ -108,7 +108,8 @@ impl Home {
 
     /// Whether anybody would miss it: without listeners and history it is only remembered for a while.
     pub(crate) fn is_in_use(&self) -> bool {
-        self.connections() > 0 || self.ring.len() > 0
+        let in_log = self.ring.is_persisted() && self.ring.floor() < self.ring.head();
+        self.connections() > 0 || self.ring.len() > 0 || in_log
     }
 
     pub(crate) fn info(&self) -> ChannelInfo {
