@@ -51,6 +51,14 @@ pub struct Position {
     pub offset: Offset,
 }
 
+impl Position {
+    /// In place of a position that nobody can read any more: whoever begins here is told of the loss, and gets what is kept.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { epoch: Epoch::none(), offset: 0 }
+    }
+}
+
 /// Where a subscription begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {

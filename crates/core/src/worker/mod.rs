@@ -128,6 +128,8 @@ pub struct Worker {
     frames: FrameCache,
     heartbeat: Rc<Frame>,
     ping: Rc<Frame>,
+    /// Brings a cursor to an event stream that has nothing else to bring it.
+    bookmark: Rc<Frame>,
     nonce: u32,
     figures: Figures,
 }
@@ -179,6 +181,7 @@ impl Worker {
             frames: FrameCache::new(),
             heartbeat: Frame::new(Event::Heartbeat),
             ping: Frame::new(Event::Ping),
+            bookmark: Frame::moving(Event::Heartbeat, 256, Some((SlotKey::NOBODY, 0))),
             nonce: 0,
             figures: Figures::default(),
         };

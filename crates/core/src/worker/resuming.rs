@@ -6,7 +6,7 @@ use super::peers::{Peer, TakeOver, TakenOver};
 use crate::command::{Listen, Subscribe};
 use crate::id::{Audience, ChannelKey, ChannelName, ConnectionId, ConnectionKey};
 use crate::limits;
-use crate::position::Start;
+use crate::position::{Position, Start};
 use crate::rejection::{Close, Rejection};
 use crate::session::{Formers, Legacy, Phase, resumable};
 
@@ -148,8 +148,11 @@ impl Worker {
         if connecting.outcomes.iter().any(refused) {
             return;
         }
-        let known = connecting.positions.iter().find_map(|group| group.position(fingerprint));
-        let start = known.map_or(Start::Now, Start::Since);
+        // What its cursor does not name had no room there, or began after it: either way the client has missed what came since.
+        let start = connecting.positions.as_ref().map_or(Start::Now, |groups| {
+            let known = groups.iter().find_map(|group| group.position(fingerprint));
+            Start::Since(known.unwrap_or_else(Position::unknown))
+        });
         connecting.outcomes.push(None);
         let index = u32::try_from(connecting.outcomes.len() - 1).expect("bounded by the channels of a connection");
         self.begin_named(key, index, Subscribe { listen: Listen::Named(name), start });

@@ -277,7 +277,8 @@ impl Worker {
             AttachFor::Subscribe { connection, reply, nonce } => {
                 if self.is_pending(connection, attached.local, nonce) {
                     self.answer_subscribe(connection, reply, &attached);
-                    return self.start_subscription(connection, &attached);
+                    self.start_subscription(connection, &attached);
+                    return self.mark_place(connection);
                 }
                 self.refuse_subscribe(connection, reply, &attached);
             }
@@ -363,6 +364,17 @@ impl Worker {
                 user,
                 channel,
             });
+        }
+    }
+
+    /// The cursor of an event stream is to name a channel as soon as it is subscribed, not only with the channel's first message: what
+    /// came in between would be told as lost to a client that was cut.
+    fn mark_place(&mut self, key: ConnectionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let is_marked = session.outbox.last().is_some_and(|frame| frame.moves_position());
+        if session.profile.client.provider == Provider::Sse && matches!(session.phase, Phase::Open) && !is_marked {
+            session.outbox.push(self.bookmark.clone(), &mut self.pool);
+            self.queue_write(key.slot);
         }
     }
 

@@ -216,13 +216,14 @@ impl Worker {
 
 /// The subscriptions that a cursor names: all that have begun, the first message of their channel seen or not. Left out, they
 /// would begin at the head when their client comes back, and what came in between would be lost without a word. Only a user's own
-/// channel may have no epoch: nothing was ever sent there.
+/// channel may have no epoch: nothing was ever sent there. `$all` and `$user` come first: for them a cursor always has room.
 fn known<'a>(
     subscriptions: &'a [Subscription],
     locals: &'a Slab<Local>,
 ) -> impl Iterator<Item = (&'a Local, &'a Epoch, Offset)> {
     let begun = subscriptions.iter().filter(|it| !matches!(it.link, Link::Pending { .. }));
-    begun.filter_map(|it| {
+    let (implicit, named) = (begun.clone().filter(|it| !it.named), begun.filter(|it| it.named));
+    implicit.chain(named).filter_map(|it| {
         let local = locals.at(it.local);
         local.epoch.as_ref().map(|epoch| (local, epoch, it.written))
     })

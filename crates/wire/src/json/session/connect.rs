@@ -34,7 +34,7 @@ pub(in super::super) fn decode(object: &Object<'_>) -> Result<Command, Rejection
         token: object.optional("token", Value::secret)?,
         resume: object.optional("resume", Value::secret)?,
         former: None,
-        positions: Vec::new(),
+        positions: None,
         device: object.optional("deviceId", |value| value.name(DeviceId::parse))?,
         meta: object.optional("meta", meta)?,
         subscriptions: object.optional("subscriptions", subscriptions)?.unwrap_or_default(),
