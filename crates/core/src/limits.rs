@@ -36,6 +36,11 @@ pub const OUTBOX_RECORDS: u32 = 128;
 pub const OUTBOX_BYTES: u32 = 256 * 1024;
 /// Replies that may wait for one connection beyond its records before its socket is no longer read.
 pub const OUTBOX_REPLIES: u32 = 64;
+/// Bytes of replies that may wait for one connection before its socket is no longer read: one answer about the past.
+pub const OUTBOX_ANSWER_BYTES: u32 = HISTORY_PAGE_BYTES as u32;
+/// Questions about the past of one connection that may be at their homes before its socket is no longer read, and before more by POST
+/// are refused. Each is answered with up to [`HISTORY_PAGE_BYTES`]: 4 MiB.
+pub const QUESTIONS_IN_FLIGHT: u8 = 8;
 /// Commands of one connection that may be at their homes before its socket is no longer read: a full write of answers.
 pub const COMMANDS_IN_FLIGHT: u16 = 64;
 /// Empty outboxes kept for reuse by one worker (about 1 KiB each): as many as one turn under load touches.

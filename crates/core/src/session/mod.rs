@@ -198,6 +198,8 @@ pub(crate) struct Session {
     pub(crate) ping_queued: bool,
     /// Requests at homes that will be answered into the outbox.
     pub(crate) in_flight: u16,
+    /// Those of them that ask about the past.
+    pub(crate) questions: u8,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) outbox: Outbox,
     pub(crate) last_seen: Time,

@@ -72,7 +72,13 @@ impl Worker {
             let rejection = Rejection::new(RejectionKind::Forbidden, "may not read history");
             return self.reject(key, reply, rejection.on(channel));
         }
+        if session.questions >= limits::QUESTIONS_IN_FLIGHT {
+            // Only those that come by POST are read while others wait.
+            let rejection = Rejection::new(RejectionKind::Overloaded, "too many questions of this connection wait");
+            return self.reject(key, reply, rejection.retry_after_ms(100));
+        }
         session.in_flight += 1;
+        session.questions += 1;
         let origin = Origin::Session { worker: self.id, connection: key, reply };
         let home = self.home_worker(channel.fingerprint());
         let ask = HistoryAsk { origin, channel, query: history.query };
@@ -88,6 +94,12 @@ impl Worker {
                 self.respond(key, reply, Event::Ok { reference: reply.reference(), outcome });
             }
             Err(rejection) => self.reject(key, reply, rejection),
+        }
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.questions -= 1;
+            if session.questions + 1 == limits::QUESTIONS_IN_FLIGHT {
+                self.wake_reader(key.slot);
+            }
         }
         self.land(key);
     }

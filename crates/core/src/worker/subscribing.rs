@@ -450,7 +450,9 @@ impl Worker {
         };
         // On SSE the first block carries the first cursor, although it moves no channel.
         let moves = sse.then_some((SlotKey::NOBODY, 0));
-        let frame = Frame::moving(Event::Connected(Box::new(connected)), 512, moves);
+        let connected = Event::Connected(Box::new(connected));
+        let cost = connected.answer_cost();
+        let frame = Frame::moving(connected, cost, moves);
         session.outbox.push_first(frame, &mut self.pool);
         self.arm_session(key);
         self.queue_write(key.slot);

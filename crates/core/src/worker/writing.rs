@@ -74,6 +74,7 @@ impl Worker {
         self.sessions.get(key).is_some_and(|session| {
             session.outbox.is_congested(&self.options)
                 || session.in_flight >= limits::COMMANDS_IN_FLIGHT
+                || session.questions >= limits::QUESTIONS_IN_FLIGHT
                 || session.phase.waits_for_a_name()
                 || self.draining
         })

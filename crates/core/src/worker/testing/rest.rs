@@ -80,6 +80,7 @@ impl Node {
         let machine = &self.workers[it.worker];
         let session = machine.sessions.get(it.key).expect("an open client has a session");
         assert_eq!(session.in_flight, 0, "{}: commands without an answer", it.name);
+        assert_eq!(session.questions, 0, "{}: questions without an answer", it.name);
         if !it.reads || it.lost || !matches!(session.phase, Phase::Open) {
             return;
         }
