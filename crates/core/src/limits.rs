@@ -136,8 +136,10 @@ pub const STRIKE_WINDOW: Duration = Duration::from_secs(10);
 
 /// How long a session waits to be continued after its connection ended. Covers a lift, a tunnel and a reboot of the router.
 pub const RESUME_WINDOW: Duration = Duration::from_secs(120);
-/// Sessions of one worker that wait to be continued; the oldest give way. About 300 bytes each: 20 MiB.
+/// Sessions of one worker that wait to be continued; the oldest give way. With a few channels each has about 512 bytes.
 pub const RESUMABLE_SESSIONS: usize = 65_536;
+/// Bytes of what they leave behind: as many of them as there may be, with few channels each.
+pub const RESUMABLE_BYTES: u64 = 32 * 1024 * 1024;
 /// Former connections a session remembers, so that what excluded one of them excludes it still.
 pub const FORMER_CONNECTIONS: usize = 8;
 /// How long a channel without listeners and history is remembered.

@@ -9,6 +9,7 @@
 //! - A session that was ended on purpose – by the client, by the application, for breaking the protocol – leaves nothing behind.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -22,16 +23,27 @@ use crate::time::Time;
 /// The connections a session has had, the first one first. Bounded by [`limits::FORMER_CONNECTIONS`]: the oldest but the first go.
 pub(crate) type Formers = SmallVec<[ConnectionId; 1]>;
 
-/// What a session leaves behind.
+/// What a session leaves behind. Copies share what is long.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Legacy {
     pub(crate) app: AppId,
     pub(crate) user: Option<UserId>,
     /// Channels it subscribed to by name.
-    pub(crate) channels: Vec<ChannelName>,
+    pub(crate) channels: Arc<[ChannelName]>,
     pub(crate) meta: Option<Bytes>,
     /// Its connections up to now.
     pub(crate) formers: Formers,
+}
+
+impl Legacy {
+    /// What it costs to keep, in bytes: its variable parts, as if nobody else held them, and a round figure for the rest.
+    fn cost(&self) -> u64 {
+        const FIXED_BYTES: usize = 384;
+        /// The pointer, and the counts and the rounding of what it points to.
+        const NAME_BYTES: usize = 48;
+        let channels: usize = self.channels.iter().map(|name| NAME_BYTES + name.as_str().len()).sum();
+        (FIXED_BYTES + channels + self.meta.as_ref().map_or(0, Bytes::len)) as u64
+    }
 }
 
 /// Sessions of a worker that wait to be taken over.
@@ -40,23 +52,37 @@ pub(crate) struct Waiting {
     sessions: HashMap<ConnectionKey, Legacy>,
     /// In order of age.
     ages: VecDeque<(Time, ConnectionKey)>,
+    bytes: u64,
 }
 
 impl Waiting {
     pub(crate) fn put(&mut self, now: Time, key: ConnectionKey, legacy: Legacy) {
         self.forget(now);
-        if self.ages.len() >= limits::RESUMABLE_SESSIONS
-            && let Some((_, oldest)) = self.ages.pop_front()
-        {
-            self.sessions.remove(&oldest);
+        let cost = legacy.cost();
+        while self.ages.len() >= limits::RESUMABLE_SESSIONS || self.bytes + cost > limits::RESUMABLE_BYTES {
+            let Some((_, oldest)) = self.ages.pop_front() else { return };
+            self.remove(oldest);
         }
         self.ages.push_back((now, key));
+        self.bytes += cost;
         self.sessions.insert(key, legacy);
     }
 
-    pub(crate) fn take(&mut self, now: Time, key: ConnectionKey) -> Option<Legacy> {
+    /// Takes a session out, if it is the right one: somebody else with its token changes nothing for whoever it belongs to.
+    pub(crate) fn take_if(
+        &mut self,
+        now: Time,
+        key: ConnectionKey,
+        fits: impl FnOnce(&Legacy) -> bool,
+    ) -> Option<Legacy> {
         self.forget(now);
-        self.sessions.remove(&key)
+        if fits(self.sessions.get(&key)?) { self.remove(key) } else { None }
+    }
+
+    fn remove(&mut self, key: ConnectionKey) -> Option<Legacy> {
+        let legacy = self.sessions.remove(&key)?;
+        self.bytes -= legacy.cost();
+        Some(legacy)
     }
 
     /// Drops those whose window has passed.
@@ -66,7 +92,7 @@ impl Waiting {
                 return;
             }
             // A connection's key never comes back, so this one cannot be a younger session.
-            self.sessions.remove(&key);
+            self.remove(key);
             self.ages.pop_front();
         }
     }

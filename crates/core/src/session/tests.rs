@@ -1,5 +1,11 @@
 //! Scripts about continuing a session.
 
+use std::time::Duration;
+
+use crate::id::{AppId, ChannelName, ConnectionKey};
+use crate::limits;
+use crate::session::{Formers, Legacy, Waiting};
+use crate::time::Time;
 use crate::worker::testing::check;
 
 #[test]
@@ -120,5 +126,35 @@ fn the_application_is_told() {
         app < 1 connected ada WebSocket
         app < 2 resumed ada
         ",
+    );
+}
+
+/// Only their number was bounded: with as many and as long channels as there may be they took gigabytes.
+#[test]
+fn sessions_that_wait_are_bounded_in_bytes_and_the_oldest_give_way() {
+    let key = |slot| ConnectionKey { slot, generation: 1 };
+    let name = |index| ChannelName::parse(&format!("{index:0>255}")).expect("a name");
+    let legacy = Legacy {
+        app: AppId::default(),
+        user: None,
+        channels: (0..1_000).map(name).collect(),
+        meta: None,
+        formers: Formers::new(),
+    };
+    let mut waiting = Waiting::default();
+    for slot in 0..1_000 {
+        waiting.put(Time::default(), key(slot), legacy.clone());
+    }
+    let most = limits::RESUMABLE_BYTES as usize / (1_000 * limits::CHANNEL_BYTES_MAX);
+    assert!(waiting.len() <= most, "{} sessions of a quarter MiB each", waiting.len());
+    assert_eq!(waiting.take_if(Time::default(), key(0), |_| true), None);
+    assert_eq!(waiting.take_if(Time::default(), key(999), |_| true), Some(legacy.clone()));
+    waiting.forget(Time::default().after(Duration::from_secs(121)));
+    assert_eq!(waiting.len(), 0);
+    waiting.put(Time::from_ms(200_000), key(7), legacy.clone());
+    assert_eq!(
+        waiting.take_if(Time::from_ms(200_000), key(7), |_| true),
+        Some(legacy),
+        "what was dropped is free again"
     );
 }

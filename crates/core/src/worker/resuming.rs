@@ -45,12 +45,7 @@ impl Worker {
     fn legacy_for(&mut self, ask: &TakeOver) -> Option<Legacy> {
         let fits = |legacy: &Legacy| legacy.app == ask.app && legacy.user == ask.user;
         let now = self.now.time;
-        if let Some(legacy) = self.waiting.take(now, ask.former) {
-            // Somebody else with the token changes nothing for whoever it belongs to.
-            if !fits(&legacy) {
-                self.waiting.put(now, ask.former, legacy);
-                return None;
-            }
+        if let Some(legacy) = self.waiting.take_if(now, ask.former, fits) {
             return Some(legacy);
         }
         let open = self.sessions.get(ask.former).is_some_and(|session| matches!(session.phase, Phase::Open));
@@ -129,7 +124,7 @@ impl Worker {
             if let Some(former) = former {
                 self.tell(key, |connection, sequence, user| Lifecycle::Resumed { connection, former, sequence, user });
             }
-            legacy.channels.into_iter().for_each(|name| self.begin_restored(key, name));
+            legacy.channels.iter().for_each(|name| self.begin_restored(key, name.clone()));
         }
         self.note_answer(key);
     }
