@@ -4,6 +4,8 @@
 //!   the session's token on a new connection takes it over: its channels, its metadata and its name as a publisher.
 //! - Taking over also ends the old connection, if it is still there: a page that came back must not meet its own ghost, and of two
 //!   copies of one page only the newer one lives.
+//! - What it left stays until the new connection is open and has been written to: whose answer is lost comes again with the same token,
+//!   and of two that do, the later one is the session.
 //! - Positions come from the client, never from here: what was written is not what was read. A channel that the client does not
 //!   list goes on from now.
 //! - A session that was ended on purpose – by the client, by the application, for breaking the protocol – leaves nothing behind.
@@ -15,7 +17,7 @@ use bytes::Bytes;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use crate::id::{AppId, ChannelName, ConnectionId, ConnectionKey, UserId};
+use crate::id::{AppId, ChannelName, ConnectionId, ConnectionKey, UserId, WorkerId};
 use crate::limits;
 use crate::rejection::Close;
 use crate::time::Time;
@@ -46,17 +48,20 @@ impl Legacy {
     }
 }
 
-/// Sessions of a worker that wait to be taken over.
+/// Which connection goes on with a session.
+type Heir = (WorkerId, ConnectionKey);
+
+/// Sessions of a worker that wait to be taken over, and those whose heirs have not been heard of.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
-    sessions: HashMap<ConnectionKey, Legacy>,
+    sessions: HashMap<ConnectionKey, (Legacy, Option<Heir>)>,
     /// In order of age.
     ages: VecDeque<(Time, ConnectionKey)>,
     bytes: u64,
 }
 
 impl Waiting {
-    pub(crate) fn put(&mut self, now: Time, key: ConnectionKey, legacy: Legacy) {
+    pub(crate) fn put(&mut self, now: Time, key: ConnectionKey, legacy: Legacy, heir: Option<Heir>) {
         self.forget(now);
         let cost = legacy.cost();
         while self.ages.len() >= limits::RESUMABLE_SESSIONS || self.bytes + cost > limits::RESUMABLE_BYTES {
@@ -65,24 +70,26 @@ impl Waiting {
         }
         self.ages.push_back((now, key));
         self.bytes += cost;
-        self.sessions.insert(key, legacy);
+        self.sessions.insert(key, (legacy, heir));
     }
 
-    /// Takes a session out, if it is the right one: somebody else with its token changes nothing for whoever it belongs to.
-    pub(crate) fn take_if(
-        &mut self,
-        now: Time,
-        key: ConnectionKey,
-        fits: impl FnOnce(&Legacy) -> bool,
-    ) -> Option<Legacy> {
+    /// A session that waits here, and its heir so far.
+    pub(crate) fn get_mut(&mut self, now: Time, key: ConnectionKey) -> Option<(&Legacy, &mut Option<Heir>)> {
         self.forget(now);
-        if fits(self.sessions.get(&key)?) { self.remove(key) } else { None }
+        self.sessions.get_mut(&key).map(|(legacy, heir)| (&*legacy, heir))
     }
 
-    fn remove(&mut self, key: ConnectionKey) -> Option<Legacy> {
-        let legacy = self.sessions.remove(&key)?;
-        self.bytes -= legacy.cost();
-        Some(legacy)
+    /// An heir has been written to. Unless another one has come since, nobody needs what was left behind any more.
+    pub(crate) fn settle(&mut self, key: ConnectionKey, heir: Heir) {
+        if self.sessions.get(&key).is_some_and(|(_, latest)| *latest == Some(heir)) {
+            self.remove(key);
+        }
+    }
+
+    fn remove(&mut self, key: ConnectionKey) {
+        if let Some((legacy, _)) = self.sessions.remove(&key) {
+            self.bytes -= legacy.cost();
+        }
     }
 
     /// Drops those whose window has passed.

@@ -257,6 +257,7 @@ impl Worker {
                 self.peers.return_credit(from);
                 self.handle_taken_over(taken);
             }
+            Peer::Succession(said) => said.into_iter().for_each(|said| self.handle_succession(from, said)),
             Peer::Deliver { local, record } => self.handle_deliver(local, record),
             Peer::Behind { locals } => locals.into_iter().for_each(|local| self.handle_behind(local)),
             Peer::Interest { home, channel, local, count } => self.handle_interest(from, home, channel, local, count),

@@ -4,6 +4,7 @@
 //! - A *request* takes a credit, which reserves the place of its answer. Answers therefore always find room.
 //! - A *delivery* needs no credit but room: entries and bytes. Where there is none, the channel falls behind at that worker: no
 //!   more deliveries until one `Behind` notice is through and the worker has pulled itself up to the head.
+//! - *Succession* (which connection goes on with a session) is told when there is room.
 //! - *Interest* (how many listen) is state: the newest count is sent when there is room, so a leave cannot be lost.
 
 use std::collections::VecDeque;
@@ -41,6 +42,7 @@ pub(crate) enum Peer {
     HistoryAnswer(Box<HistoryAnswer>),
     TakeOver(Box<TakeOver>),
     TakenOver(TakenOver),
+    Succession(Vec<Succession>),
     Deliver {
         local: SlotKey,
         record: Arc<Record>,
@@ -73,6 +75,7 @@ impl PeerMessage {
             | Peer::HistoryAnswer(_)
             | Peer::TakeOver(_)
             | Peer::TakenOver(_)
+            | Peer::Succession(_)
             | Peer::Behind { .. }
             | Peer::Interest { .. } => 0,
         }
@@ -82,7 +85,7 @@ impl PeerMessage {
     #[must_use]
     pub const fn takes_room(&self) -> bool {
         match self.0 {
-            Peer::Deliver { .. } | Peer::Behind { .. } | Peer::Interest { .. } => true,
+            Peer::Deliver { .. } | Peer::Behind { .. } | Peer::Interest { .. } | Peer::Succession(_) => true,
             Peer::Attach(_)
             | Peer::Attached(_)
             | Peer::Refused { .. }
@@ -197,6 +200,15 @@ pub(crate) struct TakenOver {
     pub(crate) legacy: Option<Box<Legacy>>,
 }
 
+/// What the workers of a former and of a later connection of a session tell each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Succession {
+    /// The heir has been written to: nobody will come for what the former one left behind.
+    Settled { former: ConnectionKey, heir: ConnectionKey },
+    /// The session goes on elsewhere.
+    Ousted { connection: ConnectionKey },
+}
+
 #[derive(Debug)]
 struct Link {
     credits: u32,
@@ -204,6 +216,8 @@ struct Link {
     room_bytes: u64,
     /// Channels, by the peer's name for them, whose notice has not been sent.
     behind: Vec<(SlotKey, SlotKey)>,
+    /// What has not been sent for want of room: at most one for each connection that continues a session, and one for each session.
+    succession: Vec<Succession>,
 }
 
 /// A worker's links to all workers of its node, itself included.
@@ -224,6 +238,7 @@ impl Peers {
             room_entries: bounds.deliveries,
             room_bytes: bounds.delivery_bytes,
             behind: Vec::new(),
+            succession: Vec::new(),
         };
         Self {
             links: (0..workers).map(|_| link()).collect(),
@@ -277,7 +292,7 @@ impl Peers {
 
     /// Whether a notice waits for room in some queue.
     pub(crate) fn holds_notices(&self) -> bool {
-        self.links.iter().any(|link| !link.behind.is_empty())
+        self.links.iter().any(|link| !link.behind.is_empty() || !link.succession.is_empty())
     }
 
     fn take_room(&mut self, to: WorkerId, bytes: u32) -> bool {
@@ -313,11 +328,20 @@ impl Peers {
         }
     }
 
-    /// Sends the `Behind` notices that have room. Returns the homes and workers whose notice is out.
+    /// Tells a worker something about a session at the end of the turn, or when there is room.
+    pub(crate) fn say(&mut self, to: WorkerId, said: Succession) {
+        self.link(to).succession.push(said);
+    }
+
+    /// Sends the notices that have room. Returns the homes and workers whose `Behind` is out.
     pub(crate) fn send_notices(&mut self) -> Vec<(SlotKey, WorkerId)> {
         let mut noticed = Vec::new();
         for index in 0..self.links.len() {
             let worker = WorkerId(u8::try_from(index).expect("at most 256 workers"));
+            if !self.links[index].succession.is_empty() && self.take_room(worker, 0) {
+                let said = std::mem::take(&mut self.links[index].succession);
+                self.send(worker, Peer::Succession(said));
+            }
             if self.links[index].behind.is_empty() || !self.take_room(worker, 0) {
                 continue;
             }
@@ -348,6 +372,7 @@ impl Peers {
                 && link.room_entries == bounds.deliveries
                 && link.room_bytes == bounds.delivery_bytes
                 && link.behind.is_empty()
+                && link.succession.is_empty()
         };
         self.outputs.is_empty() && self.links.iter().all(quiet)
     }

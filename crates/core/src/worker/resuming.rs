@@ -2,9 +2,9 @@
 
 use super::Worker;
 use super::output::{DisconnectReason, Lifecycle};
-use super::peers::{Peer, TakeOver, TakenOver};
+use super::peers::{Peer, Succession, TakeOver, TakenOver};
 use crate::command::{Listen, Subscribe};
-use crate::id::{Audience, ChannelKey, ChannelName, ConnectionId, ConnectionKey};
+use crate::id::{Audience, ChannelKey, ChannelName, ConnectionId, ConnectionKey, WorkerId};
 use crate::limits;
 use crate::position::{Position, Start};
 use crate::rejection::{Close, Rejection};
@@ -45,13 +45,41 @@ impl Worker {
     fn legacy_for(&mut self, ask: &TakeOver) -> Option<Legacy> {
         let fits = |legacy: &Legacy| legacy.app == ask.app && legacy.user == ask.user;
         let now = self.now.time;
-        if let Some(legacy) = self.waiting.take_if(now, ask.former, fits) {
-            return Some(legacy);
+        let heir = (ask.worker, ask.connection);
+        if let Some((legacy, latest)) = self.waiting.get_mut(now, ask.former) {
+            // Somebody else with the token changes nothing for whoever it belongs to.
+            if !fits(legacy) {
+                return None;
+            }
+            if let Some((worker, connection)) = latest.replace(heir) {
+                self.peers.say(worker, Succession::Ousted { connection });
+            }
+            return Some(legacy.clone());
         }
         let open = self.sessions.get(ask.former).is_some_and(|session| matches!(session.phase, Phase::Open));
         let legacy = self.legacy_of(ask.former).filter(|legacy| open && fits(legacy))?;
         self.end(ask.former, Close::TakenOver, None);
+        self.waiting.put(now, ask.former, legacy.clone(), Some(heir));
         Some(legacy)
+    }
+
+    /// A connection that continues a session has been written to for the first time.
+    pub(crate) fn settle_inheritance(&mut self, key: ConnectionKey) {
+        let Some(extras) = self.sessions.get_mut(key).and_then(|session| session.profile.extras.as_mut()) else {
+            return;
+        };
+        if std::mem::take(&mut extras.inherits)
+            && let Some(former) = extras.formers.last()
+        {
+            self.peers.say(former.worker, Succession::Settled { former: former.key, heir: key });
+        }
+    }
+
+    pub(crate) fn handle_succession(&mut self, from: WorkerId, said: Succession) {
+        match said {
+            Succession::Settled { former, heir } => self.waiting.settle(former, (from, heir)),
+            Succession::Ousted { connection } => self.end(connection, Close::TakenOver, None),
+        }
     }
 
     /// What a session would leave behind now.
@@ -90,7 +118,7 @@ impl Worker {
             && open
             && let Some(legacy) = self.legacy_of(key)
         {
-            self.waiting.put(self.now.time, key, legacy);
+            self.waiting.put(self.now.time, key, legacy, None);
         }
     }
 

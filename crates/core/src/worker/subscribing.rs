@@ -426,6 +426,9 @@ impl Worker {
         let interval = session.heartbeat_interval(&self.options);
         let interval_ms = interval.as_millis() as u64;
         session.phase = Phase::Open;
+        if resumed {
+            session.profile.extras_mut().inherits = true;
+        }
         if let Some(at) = session.profile.identity.expires_at {
             let end = at.0.saturating_add(limits::EXPIRY_SKEW.as_millis() as u64);
             let left = std::time::Duration::from_millis(end.saturating_sub(self.now.wall.0));

@@ -151,6 +151,7 @@ impl Worker {
     /// The first `count` frames of a connection have left.
     pub fn written(&mut self, key: ConnectionKey, count: usize) {
         let Some(session) = self.sessions.get_mut(key) else { return };
+        let is_first = session.profile.messages_out == 0 && count > 0;
         session.profile.messages_out += count as u64;
         if session.ping_queued && count > 0 {
             let left = session.outbox.iter().take(count).any(|frame| Rc::ptr_eq(frame, &self.heartbeat));
@@ -162,6 +163,9 @@ impl Worker {
             if session.subscriptions.iter().any(behind) {
                 self.schedule_pull(key.slot);
             }
+        }
+        if is_first {
+            self.settle_inheritance(key);
         }
     }
 
