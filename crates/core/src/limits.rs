@@ -164,6 +164,9 @@ pub const WALK_STEPS: usize = 1_024;
 pub const SCAN_MAX: usize = 10_000;
 /// Items in one page of a list.
 pub const LIST_MAX: usize = 1_000;
+/// Pages of stored channels that one session may be waiting for: each may have to come from the store, and one that is slow holds up
+/// none of the others. In memory they are there at once, and one after the other is enough.
+pub const STORED_PULLS: usize = 3;
 /// Sessions looked at in one turn whose next page finds no credit. They go to the end of the line, so that those of other peers come up
 /// without a crowd being rotated whole in every turn.
 pub const PULLS_REFUSED: usize = 256;
@@ -172,5 +175,7 @@ pub const FRAME_CACHE: usize = 1_024;
 
 // A ring that holds fewer than four outboxes could not catch up a reader that was slow for a moment.
 const _: () = assert!(HISTORY_RECORDS >= 4 * OUTBOX_RECORDS && HISTORY_BYTES >= 4 * OUTBOX_BYTES);
+// Pages that come together are no more than what may wait for one connection anyway.
+const _: () = assert!((1 + STORED_PULLS) * PAGE_BYTES <= OUTBOX_BYTES as usize);
 // One command asks for all its channels, `$all`, `$user` and the session to continue.
 const _: () = assert!(CHANNELS_PER_CONNECTION_MAX + 3 < CREDITS);

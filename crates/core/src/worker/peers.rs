@@ -225,6 +225,8 @@ struct Link {
 pub(crate) struct Peers {
     links: Vec<Link>,
     requests_per_command: u32,
+    /// Credits of each link that pulls of stored channels do not take.
+    memory_pulls: u32,
     pub(crate) outputs: VecDeque<Output>,
     /// Ephemeral messages dropped because a queue was full.
     pub(crate) signals_dropped: u64,
@@ -243,6 +245,7 @@ impl Peers {
         Self {
             links: (0..workers).map(|_| link()).collect(),
             requests_per_command: options.requests_per_command(),
+            memory_pulls: bounds.credits.saturating_sub(options.requests_per_command()) / 2,
             outputs: VecDeque::new(),
             signals_dropped: 0,
         }
@@ -262,9 +265,11 @@ impl Peers {
     }
 
     /// Whether this peer would take one request and leave those of a command. Commands wait for every peer, so pulls that took
-    /// the last credits of one would keep all connections of this worker from being heard.
-    pub(crate) fn can_pull(&self, worker: WorkerId) -> bool {
-        self.links[usize::from(worker.0)].credits > self.requests_per_command
+    /// the last credits of one would keep all connections of this worker from being heard. Pulls of stored channels leave half of the
+    /// others to those of channels in memory, which wait for no store.
+    pub(crate) fn can_pull(&self, worker: WorkerId, stored: bool) -> bool {
+        let reserved = if stored { self.memory_pulls } else { 0 };
+        self.links[usize::from(worker.0)].credits > self.requests_per_command + reserved
     }
 
     pub(crate) fn request(&mut self, to: WorkerId, request: Peer) {

@@ -401,7 +401,8 @@ impl Simulation {
     /// What waits for one connection, and what lies between workers, is bounded at every moment.
     pub(super) fn check_bounds(&self) {
         let options = &self.node.plan.options;
-        let most = options.outbox_records as usize + options.bounds.page_records + 1;
+        let pages = if options.stores() { 1 + limits::STORED_PULLS } else { 1 };
+        let most = options.outbox_records as usize + pages * options.bounds.page_records + 1;
         self.node.check_outboxes(most + options.channels_per_connection as usize);
     }
 
