@@ -25,6 +25,8 @@ pub const META_BYTES_MAX: usize = 2 * 1024;
 pub const EXCLUDE_MAX: usize = 16;
 /// Records that a subscription may ask to rewind: one history page.
 pub const REWIND_MAX: u32 = 1_000;
+/// Milliseconds that a subscription may ask to rewind: a year, like [`TTL_MAX`].
+pub const REWIND_MS_MAX: u64 = TTL_MAX.as_millis() as u64;
 /// Largest integer that every JSON implementation keeps exact: 2^53 − 1.
 pub const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;
 

@@ -68,6 +68,8 @@ pub enum Start {
     Since(Position),
     /// This many records back, as far as they are retained.
     Rewind(u32),
+    /// With what came in the last so many milliseconds, as far as it is retained.
+    RewindMs(u64),
     /// With the first record of this epoch, as far as its home knows. Used for a channel that had none yet when the client left.
     Beginning(Epoch),
 }

@@ -12,6 +12,7 @@ use super::input::LogFailure;
 use super::output::Output;
 use super::peers::{HistoryAnswer, HistoryAsk, Peer};
 use super::publishing::log_failure;
+use super::rewinding::Seeker;
 use crate::command::{History, Listen};
 use crate::event::{Event, Outcome};
 use crate::history::{At, Direction, Extent, Found, HistoryPage, Page, PageBounds, Rest, Wanted};
@@ -120,19 +121,16 @@ impl Worker {
         if home.ring.floor() == home.ring.trimmed() {
             return self.place_found(key, ask, None);
         }
-        let ticket = self.next_location;
-        self.next_location += 1;
-        let channel = ask.channel.clone();
-        self.locating.insert(ticket, ask);
-        self.peers.outputs.push_back(Output::LocateInLog { home: key, channel, ticket, at: place });
+        self.seek(key, place, Seeker::History(ask));
     }
 
     /// The log has looked for a message.
     pub(crate) fn handle_located(&mut self, key: SlotKey, ticket: u64, result: Result<Option<Offset>, LogFailure>) {
-        let Some(ask) = self.locating.remove(&ticket) else { return };
-        match result {
-            Ok(found) => self.place_found(key, ask, found),
-            Err(failure) => self.answer_history(ask.origin, Err(log_failure(failure))),
+        match (self.locating.remove(&ticket), result) {
+            (Some(Seeker::History(ask)), Ok(found)) => self.place_found(key, ask, found),
+            (Some(Seeker::History(ask)), Err(failure)) => self.answer_history(ask.origin, Err(log_failure(failure))),
+            (Some(Seeker::Attach(attach, head)), result) => self.handle_start_located(key, attach, head, result),
+            (None, _) => {}
         }
     }
 

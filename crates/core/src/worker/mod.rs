@@ -26,6 +26,7 @@ mod peers;
 pub mod publishing;
 mod purging;
 mod resuming;
+mod rewinding;
 mod sessions;
 mod state;
 mod subscribing;
@@ -52,7 +53,8 @@ pub use input::{Input, LogFailure, NotAppended, Opened};
 pub use output::{DisconnectReason, Lifecycle, Output, Persist};
 pub use peers::PeerMessage;
 pub(crate) use peers::Peers;
-use peers::{Attach, AttachFor, HistoryAsk, Peer, Pull, TakenOver};
+use peers::{Attach, AttachFor, Peer, Pull, TakenOver};
+use rewinding::Seeker;
 use sessions::Sessions;
 
 use crate::event::Event;
@@ -106,11 +108,13 @@ pub struct Worker {
     home_index: HashMap<ChannelKey, SlotKey>,
     history_bytes: u64,
     blocks: Blocks<Reader>,
-    /// Questions whose place in the past the log is looking for. Bounded by the credits of the askers and the front's permits.
-    locating: HashMap<u64, HistoryAsk>,
+    /// Who waits for the log to find a place in the past. Bounded by the credits of the askers and the front's permits.
+    locating: HashMap<u64, Seeker>,
     next_location: u64,
     /// Pulls that the log could not serve and will be asked for again. Bounded by the credits of the askers.
     unserved: Vec<Pull>,
+    /// Subscriptions whose beginning the log could not find and will be asked for again. Bounded in the same way.
+    unfound: Vec<(SlotKey, Box<Attach>)>,
     peers: Peers,
     walk: Option<Walk>,
     wheel: Wheel,
@@ -168,6 +172,7 @@ impl Worker {
             locating: HashMap::new(),
             next_location: 0,
             unserved: Vec::new(),
+            unfound: Vec::new(),
             walk: None,
             wheel: Wheel::new(now.time),
             expected: now.time,

@@ -197,7 +197,7 @@ fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) 
 const fn has_position(start: &Start) -> bool {
     match start {
         Start::Since(_) => true,
-        Start::Now | Start::Rewind(_) | Start::Beginning(_) => false,
+        Start::Now | Start::Rewind(_) | Start::RewindMs(_) | Start::Beginning(_) => false,
     }
 }
 

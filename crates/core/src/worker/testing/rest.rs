@@ -150,6 +150,7 @@ impl Node {
             let left: Vec<String> = homes(worker).map(|home| render::channel(&home.channel)).collect();
             assert!(left.iter().all(|name| name == "$all"), "worker {index}: homes are kept: {left:?}");
             assert_eq!(worker.waiting.len(), 0, "worker {index}: sessions that wait to be continued");
+            assert!(worker.locating.is_empty() && worker.unfound.is_empty(), "worker {index}: places are looked for");
             assert_eq!(worker.frames.len(), 0, "worker {index}: frames");
             assert!(worker.blocks.homes().all(|home| worker.homes.get(home).is_some()), "worker {index}: blocks");
             let figures = worker.figures();

@@ -7,7 +7,7 @@
 //! ada opens until=60s connect               its authorisation is over then
 //! eve opens as=ada continues=ada connect     goes on with the session of that one; `cursor=news:3,chat:1` with these positions
 //! ada > subscribe #2 news@3                 a command with its number; `@3` = since offset 3, `@x:3` of another epoch,
-//!                                           `<3` = three back, `^` = from the beginning
+//!                                           `<3` = three back, `<5s` = five seconds, `^` = from the beginning
 //! ada > publish news hi & bo > ping         both before anything else happens
 //! ada < news 4 hi                           the next thing ada reads
 //! ada < -                                   nothing more
@@ -31,7 +31,7 @@ use bytes::Bytes;
 use super::kinds::identify;
 use super::log::MemoryLog;
 use super::node::{Node, Plan, words};
-use super::words::{command, connect, history, options, publish};
+use super::words::{command, connect, duration, history, options, publish};
 use crate::command::{History, Listen};
 use crate::cursor::EpochPositions;
 use crate::frame::Dialect;
@@ -410,16 +410,4 @@ fn held_of((name, offset): (&str, &str)) -> (u64, u64) {
     };
     let offset = if offset == "?" { Subscription::NOWHERE } else { offset.parse().expect("an offset") };
     (channel.fingerprint(), offset)
-}
-
-/// `500ms`, `30s`, `11m`.
-fn duration(text: &str) -> Duration {
-    let digits = text.trim_end_matches(char::is_alphabetic);
-    let number: u64 = digits.parse().expect("a number");
-    match &text[digits.len()..] {
-        "ms" => Duration::from_millis(number),
-        "s" => Duration::from_secs(number),
-        "m" => Duration::from_secs(60 * number),
-        unit => panic!("{unit}?"),
-    }
 }

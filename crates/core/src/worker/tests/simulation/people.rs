@@ -214,7 +214,8 @@ impl Simulation {
         let known = person.known.get(&key).copied();
         match (known, self.rng.below(10)) {
             (Some(offset), 0..7) => Start::Since(self.node.log.position(offset)),
-            (_, 7) => Start::Rewind(self.rng.below(9) as u32),
+            (_, 7) if self.rng.percent(50) => Start::Rewind(self.rng.below(9) as u32),
+            (_, 7) => Start::RewindMs(self.rng.below(100_000) as u64),
             (_, 8) => {
                 let epoch = if self.rng.percent(50) { "e" } else { "x" };
                 let epoch = Epoch::parse(epoch).expect("an epoch");
