@@ -36,10 +36,9 @@ fn who_reads_no_answers_is_not_read_on_and_then_gets_them_all() {
     (0..QUESTIONS).for_each(|_| node.say(ada, "history", "news"));
     node.settle();
     let waiting = |node: &Node| {
-        let frames = node.workers[0].outbox(node.clients[ada].key).cloned().collect::<Vec<_>>();
-        let pages = frames.iter().filter_map(|frame| match frame.event() {
-            Event::Ok { outcome: Outcome::History(page), .. } => Some(page.records.iter().map(|it| it.cost()).sum()),
-            _ => None,
+        let pages = node.workers[0].outbox(node.clients[ada].key).filter_map(|frame| {
+            let Event::Ok { outcome: Outcome::History(page), .. } = frame.event() else { return None };
+            Some(page.records.iter().map(|it| it.cost()).sum())
         });
         pages.collect::<Vec<u32>>()
     };
