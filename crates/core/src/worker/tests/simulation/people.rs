@@ -453,7 +453,8 @@ impl Simulation {
                 None => break,
             }
         }
-        let floor = self.node.trimmed(&key);
+        // A stored channel that nobody had used until now began at 0, and not above those that were forgotten.
+        let (floor, head) = (self.node.trimmed(&key), self.node.log.head(&key));
         let rule = self.node.plan.options.rule(&key).is_some_and(|rule| rule.latest_per_key);
         let (log, now) = (&self.node.log, self.node.now.time);
         let expected = (floor + 1..=head).filter(|offset| {
