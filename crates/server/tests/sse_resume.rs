@@ -158,8 +158,7 @@ async fn a_session_that_is_continued_with_an_unreadable_cursor_is_told_of_the_lo
     drop(sse);
     to_channel(&server, "chat", "a").await;
 
-    let connect =
-        json!({"op": "connect", "resume": connected["sessionToken"], "subscriptions": [{"channel": "orders"}]});
+    let connect = json!({"op": "connect", "resume": connected["sessionToken"], "subscriptions": [{"channel": "orders", "rewind": 5}]});
     let url = "/sse?userId=ada&lastEventId=of-another-server";
     let mut sse = Sse::post(server.addr, url, connect.to_string().as_bytes()).await;
     let (connected, _) = frame(&mut sse, "connected").await;
