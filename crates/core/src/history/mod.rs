@@ -20,5 +20,5 @@ pub use blocks::Block;
 pub(crate) use blocks::{Blocks, Wanted};
 pub(crate) use page::{Found, Page, PageBounds};
 pub use query::{At, Direction, HistoryPage, Query, Rest, Span};
-pub(crate) use query::{Extent, Window};
-pub(crate) use ring::Ring;
+pub(crate) use query::{Extent, Window as Stretch};
+pub(crate) use ring::{Ring, Window};

@@ -8,7 +8,7 @@ use super::Worker;
 use super::call::ChannelInfo;
 use super::output::{Lifecycle, Output};
 use super::peers::{Attach, AttachFor, Attached, HistoryAsk, Peer};
-use crate::history::Ring;
+use crate::history::{Ring, Window};
 use crate::id::{Audience, ChannelKey, SlotKey, WorkerId};
 use crate::limits;
 use crate::position::{GapReason, Offset, Position};
@@ -189,21 +189,29 @@ impl Worker {
             return;
         }
         match request {
-            Parked::Attach(attach) => self.handle_attach(key, *attach),
+            Parked::Attach(attach) => self.handle_attach(key, attach),
             Parked::Publish(draft) => self.handle_draft(key, *draft),
             Parked::History(ask) => self.handle_history_ask(key, *ask),
             Parked::Purge { ticket, through, .. } => self.handle_purge(key, ticket, through),
         }
     }
 
-    fn handle_attach(&mut self, key: SlotKey, attach: Attach) {
+    fn handle_attach(&mut self, key: SlotKey, attach: Box<Attach>) {
         self.trim_home(key);
-        let now = self.now.time;
+        let now = self.now;
         let Some(home) = self.home_mut(key) else { return };
-        let window = home.ring.window(&attach.start);
-        if home.is_unsure_after(window.position, now) {
-            return self.ask_what_is_kept(key, window.position + 1, attach);
+        match home.ring.window(&attach.start, now.wall) {
+            Ok(window) if home.is_unsure_after(window.position, now.time) => {
+                self.ask_what_is_kept(key, window.position + 1, attach);
+            }
+            Ok(window) => self.attach_at(key, *attach, window),
+            Err(at) => self.seek_start(key, attach, at),
         }
+    }
+
+    /// A worker listens from here on.
+    pub(crate) fn attach_at(&mut self, key: SlotKey, attach: Attach, window: Window) {
+        let Some(home) = self.home_mut(key) else { return };
         let was_vacant = home.connections() == 0;
         let interest = home.interest(attach.worker, attach.local);
         match attach.asker {

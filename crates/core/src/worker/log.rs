@@ -96,12 +96,12 @@ impl Worker {
     }
 
     /// Reads what an attach request is about to be told of, and what is kept with it.
-    pub(crate) fn ask_what_is_kept(&mut self, key: SlotKey, from: Offset, attach: Attach) {
+    pub(crate) fn ask_what_is_kept(&mut self, key: SlotKey, from: Offset, attach: Box<Attach>) {
         let Some(home) = ready(&mut self.homes, key) else { return };
         let floor = home.ring.floor();
         // What was read before may not be kept any more.
         self.blocks.renew(key, from);
-        match self.blocks.want(key, from, floor, Reader::Attach(Box::new(attach))) {
+        match self.blocks.want(key, from, floor, Reader::Attach(attach)) {
             Wanted::Ask { from } => self.read_log(key, from),
             Wanted::Waits => {}
             Wanted::Here(..) => unreachable!("it has just been forgotten"),

@@ -29,6 +29,7 @@ mod purging;
 mod reading;
 mod refused;
 mod resuming;
+mod rewinding;
 mod sessions;
 mod state;
 mod subscribing;
@@ -56,8 +57,9 @@ use log_reads::LogReads;
 pub use output::{DisconnectReason, Lifecycle, Output, Persist};
 pub use peers::PeerMessage;
 pub(crate) use peers::Peers;
-use peers::{Attach, AttachFor, HistoryAsk, Peer, TakenOver};
+use peers::{Attach, AttachFor, Peer, TakenOver};
 use refused::Held;
+use rewinding::Seeker;
 use sessions::Sessions;
 
 use crate::event::Event;
@@ -111,8 +113,8 @@ pub struct Worker {
     home_index: HashMap<ChannelKey, SlotKey>,
     history_bytes: u64,
     blocks: Blocks<Reader>,
-    /// Questions whose place in the past the log is looking for. Bounded by the credits of the askers and the front's permits.
-    locating: HashMap<u64, HistoryAsk>,
+    /// Who waits for the log to find a place in the past. Bounded by the credits of the askers and the front's permits.
+    locating: HashMap<u64, Seeker>,
     next_location: u64,
     /// Attach requests that are made again, by age. Bounded by the subscriptions of sessions that connect.
     held: VecDeque<Held>,
@@ -134,6 +136,8 @@ pub struct Worker {
     frames: FrameCache,
     heartbeat: Rc<Frame>,
     ping: Rc<Frame>,
+    /// Brings a cursor to an event stream that has nothing else to bring it.
+    bookmark: Rc<Frame>,
     nonce: u32,
     figures: Figures,
 }
@@ -186,6 +190,7 @@ impl Worker {
             frames: FrameCache::new(),
             heartbeat: Frame::new(Event::Heartbeat),
             ping: Frame::new(Event::Ping),
+            bookmark: Frame::moving(Event::Heartbeat, 256, Some((SlotKey::NOBODY, 0))),
             nonce: 0,
             figures: Figures::default(),
         };
@@ -261,6 +266,7 @@ impl Worker {
                 self.peers.return_credit(from);
                 self.handle_taken_over(taken);
             }
+            Peer::Succession(said) => said.into_iter().for_each(|said| self.handle_succession(from, said)),
             Peer::Deliver { local, record } => self.handle_deliver(local, record),
             Peer::Behind { locals } => locals.into_iter().for_each(|local| self.handle_behind(local)),
             Peer::Interest { home, channel, local, count } => self.handle_interest(from, home, channel, local, count),

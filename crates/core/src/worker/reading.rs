@@ -14,7 +14,7 @@ use super::channel::ready;
 use super::history::Reader;
 use super::input::LogFailure;
 use super::publishing::log_failure;
-use crate::history::{Direction, Found, HistoryPage, Page, PageBounds, Rest, Wanted, Window};
+use crate::history::{Direction, Found, HistoryPage, Page, PageBounds, Rest, Stretch, Wanted};
 use crate::id::SlotKey;
 use crate::limits;
 use crate::position::{Epoch, Gap, GapReason, Offset, Position};
@@ -114,8 +114,8 @@ impl Worker {
 }
 
 impl Reading {
-    pub(crate) fn new(origin: Origin, home: SlotKey, window: Window, limit: u32) -> Self {
-        let Window { after, until, direction, gap } = window;
+    pub(crate) fn new(origin: Origin, home: SlotKey, window: Stretch, limit: u32) -> Self {
+        let Stretch { after, until, direction, gap } = window;
         let lowest = after.max(until.saturating_sub(u64::from(limit)));
         let mut reading = Self {
             origin,

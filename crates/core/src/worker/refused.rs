@@ -102,7 +102,7 @@ impl Worker {
 
     /// Commands go first.
     fn can_attach(&self, held: &Held) -> bool {
-        self.locals.get(held.local).is_none_or(|local| self.peers.can_pull(local.home_worker))
+        self.locals.get(held.local).is_none_or(|local| self.peers.can_pull(local.home_worker, true))
     }
 
     /// When to look again. Without a credit, the answer that brings one is looked at anyway.

@@ -29,6 +29,7 @@ pub(super) fn is_request(message: &Peer) -> bool {
         | Peer::Published(_)
         | Peer::Deliver { .. }
         | Peer::Behind { .. }
+        | Peer::Succession(_)
         | Peer::Interest { .. } => false,
     }
 }
@@ -48,6 +49,7 @@ pub(super) fn is_answer(message: &Peer) -> bool {
         | Peer::Publish(_)
         | Peer::Deliver { .. }
         | Peer::Behind { .. }
+        | Peer::Succession(_)
         | Peer::Interest { .. } => false,
     }
 }

@@ -215,7 +215,8 @@ impl Simulation {
         let known = person.known.get(&key).copied();
         match (known, self.rng.below(10)) {
             (Some(offset), 0..7) => Start::Since(self.node.log.position(offset)),
-            (_, 7) => Start::Rewind(self.rng.below(9) as u32),
+            (_, 7) if self.rng.percent(50) => Start::Rewind(self.rng.below(9) as u32),
+            (_, 7) => Start::RewindMs(self.rng.below(100_000) as u64),
             (_, 8) => {
                 let epoch = if self.rng.percent(50) { "e" } else { "x" };
                 let epoch = Epoch::parse(epoch).expect("an epoch");
@@ -402,8 +403,9 @@ impl Simulation {
     /// What waits for one connection, and what lies between workers, is bounded at every moment.
     pub(super) fn check_bounds(&self) {
         let options = &self.node.plan.options;
+        let pages = if options.stores() { 1 + limits::STORED_PULLS } else { 1 };
         // A page may have a gap before each of its records and one at its end.
-        let most = options.outbox_records as usize + 2 * options.bounds.page_records + 1;
+        let most = options.outbox_records as usize + pages * (2 * options.bounds.page_records + 1);
         self.node.check_outboxes(most + options.channels_per_connection as usize);
     }
 
