@@ -21,4 +21,4 @@ pub(crate) use blocks::{Blocks, Wanted};
 pub(crate) use page::{Found, Page, PageBounds};
 pub(crate) use query::Extent;
 pub use query::{At, Direction, HistoryPage, Query, Rest, Span};
-pub(crate) use ring::Ring;
+pub(crate) use ring::{Ring, Window};

@@ -4,7 +4,8 @@ use super::Worker;
 use super::peers::{Peer, Pull, Pulled};
 use crate::event::Event;
 use crate::frame::Frame;
-use crate::id::SlotKey;
+use crate::id::{Audience, SlotKey};
+use crate::inbox::Policy;
 use crate::limits;
 use crate::position::{Gap, GapReason, Offset, Position};
 use crate::session::Link;
@@ -28,10 +29,21 @@ impl Worker {
             if !session.outbox.is_empty() || session.subscriptions.iter().any(|it| pulling(&it.link)) {
                 continue;
             }
-            let Some(subscription) = session.subscriptions.iter_mut().find(|it| matches!(it.link, Link::Behind { .. }))
-            else {
-                continue;
-            };
+            let (room, inbox) = (session.inbox_room(), self.options.inbox);
+            let is_inbox =
+                |local: u32| inbox.is_some() && matches!(self.locals.at(local).channel.audience, Audience::User(_));
+            let mut behind = session.subscriptions.iter_mut().filter(|it| matches!(it.link, Link::Behind { .. }));
+            // Who has too much to ack gets no more of its inbox, and everything else.
+            let mut held = None;
+            let next = behind.find(|it| {
+                let waits = room == 0 && is_inbox(it.local);
+                held = held.or_else(|| waits.then_some(it.local));
+                !waits
+            });
+            self.held.extend(held.map(|local| (local, key)));
+            let Some(subscription) = next else { continue };
+            let device = session.profile.device().filter(|_| inbox.is_some_and(|it| it.policy == Policy::Each));
+            let room = if is_inbox(subscription.local) { room } else { usize::MAX };
             let local = self.locals.at(subscription.local);
             let (Some(home), to) = (local.home, local.home_worker) else { continue };
             if !self.peers.can_pull(to) {
@@ -44,7 +56,8 @@ impl Worker {
             }
             if let Link::Behind { next, pulling, .. } = &mut subscription.link {
                 *pulling = true;
-                let pull = Pull { connection: key, worker: self.id, local: local.key, home, next: *next };
+                let (worker, next) = (self.id, *next);
+                let pull = Pull { connection: key, worker, local: local.key, home, next, room, device };
                 self.peers.request(to, Peer::Pull(pull));
             }
         }
@@ -102,6 +115,7 @@ impl Worker {
     /// Puts the records of a page into a session's outbox, and tells what it passes over.
     fn push_page(&mut self, slot: u32, local: SlotKey, mut next: Offset, pulled: &Pulled) {
         let me = self.session_id(pulled.connection);
+        let own = self.is_inbox(local.slot);
         let entry = self.locals.at(local.slot);
         let (channel, Some(epoch)) = (entry.channel.clone(), entry.epoch.clone()) else { return };
         for record in &pulled.page.records {
@@ -116,6 +130,9 @@ impl Worker {
             let frame = self.frames.frame(record, local);
             self.sessions.at_mut(slot).outbox.push(frame, &mut self.pool);
             self.figures.delivered += 1;
+            if own {
+                self.note_taken(slot, offset);
+            }
         }
         self.push_skip(slot, &channel, (next, pulled.page.reached), pulled.skipped, &epoch, local);
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Worker;
 use super::channel::{Parked, ready};
+use super::inbox::not_enabled;
 use super::input::LogFailure;
 use super::output::Output;
 use super::peers::{HistoryAnswer, HistoryAsk, Peer};
@@ -16,6 +17,7 @@ use crate::command::{History, Listen};
 use crate::event::{Event, Outcome};
 use crate::history::{At, Direction, Extent, Found, HistoryPage, Page, PageBounds, Rest, Wanted};
 use crate::id::{ChannelKey, ConnectionKey, SlotKey};
+use crate::inbox::{Actor, Inbox};
 use crate::limits;
 use crate::position::{Epoch, Gap, GapReason, Offset, Position};
 use crate::publish::Origin;
@@ -44,6 +46,8 @@ pub(crate) struct Reading {
     begins_after: Offset,
     records: VecDeque<Arc<Record>>,
     bytes: usize,
+    /// Only what is pending for them in an inbox.
+    inbox: Option<Actor>,
 }
 
 /// Who waits for a block.
@@ -75,7 +79,7 @@ impl Worker {
         session.in_flight += 1;
         let origin = Origin::Session { worker: self.id, connection: key, reply };
         let home = self.home_worker(channel.fingerprint());
-        let ask = HistoryAsk { origin, channel, query: history.query };
+        let ask = HistoryAsk { origin, channel, query: history.query, inbox: None };
         self.peers.request(home, Peer::History(Box::new(ask)));
     }
 
@@ -84,7 +88,10 @@ impl Worker {
         let (key, reply) = (answer.connection, answer.reply);
         match answer.result {
             Ok(page) => {
-                let outcome = Outcome::History(Box::new(page));
+                let outcome = match page.pending {
+                    Some(_) => Outcome::Inbox(Box::new(page)),
+                    None => Outcome::History(Box::new(page)),
+                };
                 self.respond(key, reply, Event::Ok { reference: reply.reference(), outcome });
             }
             Err(rejection) => self.reject(key, reply, rejection),
@@ -101,6 +108,9 @@ impl Worker {
     pub(crate) fn handle_history_ask(&mut self, key: SlotKey, ask: HistoryAsk) {
         self.trim_home(key);
         let Some(home) = ready(&mut self.homes, key) else { return };
+        if ask.inbox.is_some() && home.queues.is_none() {
+            return self.answer_history(ask.origin, Err(not_enabled()));
+        }
         let Some(place) = ask.query.place() else { return self.begin_reading(key, ask, None) };
         if let Some(found) = home.ring.locate(&place) {
             return self.begin_reading(key, ask, Some(found));
@@ -148,8 +158,16 @@ impl Worker {
 
     fn begin_reading(&mut self, key: SlotKey, ask: HistoryAsk, found: Option<Offset>) {
         let Some(home) = ready(&mut self.homes, key) else { return };
-        let extent = Extent { epoch: home.ring.epoch(), head: home.ring.head(), floor: home.ring.floor() };
-        let window = ask.query.window(extent, found);
+        let (mut head, mut floor) = (home.ring.head(), home.ring.floor());
+        if let Some(by) = &ask.inbox {
+            // What has left before or after all that is pending is of no interest.
+            let (first, last) = home.inbox.as_ref().and_then(|inbox| inbox.extent(by)).unwrap_or((head + 1, head));
+            (floor, head) = (floor.max(first - 1), last);
+        }
+        let mut window = ask.query.window(Extent { epoch: home.ring.epoch(), head, floor }, found);
+        if ask.inbox.is_some() {
+            window.gap = None;
+        }
         let limit = u64::from(ask.query.limit);
         let (next, end) = match window.direction {
             Direction::Forward => (window.after + 1, window.until),
@@ -168,6 +186,7 @@ impl Worker {
             limit: limit as usize,
             records: VecDeque::new(),
             bytes: 0,
+            inbox: ask.inbox,
         }));
     }
 
@@ -179,7 +198,8 @@ impl Worker {
             let Some(home) = ready(&mut self.homes, reading.home) else { break };
             let (missing, from) = match home.ring.page(reading.next, bounds) {
                 Found::Here(page) => {
-                    reading.take(page);
+                    let inbox = home.inbox.as_deref();
+                    reading.take_shown(page, inbox);
                     continue;
                 }
                 Found::InLog { missing, from } => (missing, from),
@@ -188,7 +208,8 @@ impl Worker {
             match self.blocks.want(key, from, floor, Reader::History(reading)) {
                 Wanted::Here(block, Reader::History(back)) => {
                     reading = back;
-                    reading.take(Page::of_block(block, missing, from, bounds));
+                    let page = Page::of_block(block, missing, from, bounds);
+                    reading.take_shown(page, home.inbox.as_deref());
                 }
                 Wanted::Here(_, Reader::Pull(_)) | Wanted::Waits => return,
                 Wanted::Ask { from } => {
@@ -197,12 +218,17 @@ impl Worker {
                 }
             }
         }
-        let epoch = ready(&mut self.homes, reading.home).map(|home| home.ring.epoch().clone());
-        let Some(epoch) = epoch else {
+        let home = ready(&mut self.homes, reading.home);
+        let known = home.map(|home| {
+            let inbox = home.inbox.as_deref();
+            let pending = reading.inbox.as_ref().map(|by| inbox.map_or(0, |inbox| inbox.count(by)));
+            (home.ring.epoch().clone(), pending)
+        });
+        let Some((epoch, pending)) = known else {
             let rejection = Rejection::new(RejectionKind::Unavailable, "the channel was closed meanwhile");
             return self.answer_history(reading.origin, Err(rejection.retry_after_ms(0)));
         };
-        let (origin, page) = reading.finish(epoch);
+        let (origin, page) = reading.finish(epoch, pending);
         self.answer_history(origin, Ok(page));
     }
 
@@ -235,6 +261,15 @@ impl Reading {
         full || self.next > self.end
     }
 
+    /// Takes what was read, for an inbox only what is pending.
+    fn take_shown(&mut self, mut page: Page, inbox: Option<&Inbox>) {
+        if let Some(by) = &self.inbox {
+            let offset = |record: &Record| record.offset.unwrap_or_default();
+            page.records.retain(|record| inbox.is_some_and(|inbox| inbox.shows(by, offset(record))));
+        }
+        self.take(page);
+    }
+
     /// Takes what belongs to this page out of what was read.
     fn take(&mut self, page: Page) {
         if let Some(range) = page.missing {
@@ -259,7 +294,7 @@ impl Reading {
         }
     }
 
-    fn finish(self, epoch: Epoch) -> (Origin, HistoryPage) {
+    fn finish(self, epoch: Epoch, pending: Option<u32>) -> (Origin, HistoryPage) {
         let direction = self.direction;
         let rest = |after, until| (after < until).then(|| Rest { epoch: epoch.clone(), after, until, direction });
         let (covered, next, records) = match direction {
@@ -272,6 +307,7 @@ impl Reading {
             }
         };
         let position = Position { epoch: epoch.clone(), offset: covered };
-        (self.origin, HistoryPage { records, position, next, gap: self.gap })
+        let gap = if pending.is_some() { None } else { self.gap };
+        (self.origin, HistoryPage { records, position, next, gap, pending })
     }
 }

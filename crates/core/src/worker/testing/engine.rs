@@ -128,6 +128,7 @@ impl Node {
                 machine.takes_commands() && !it.paused
             }
             Input::Received { .. }
+            | Input::Pong { .. }
             | Input::Identified { .. }
             | Input::Closed { .. }
             | Input::Peer { .. }
@@ -154,9 +155,7 @@ impl Node {
         {
             return self.finish(client, input);
         }
-        if let Input::LogNotOpened { home, .. } = input {
-            self.signals -= self.workers[worker].parked_signals(home);
-        }
+        self.forget_refused_signals(worker, &input);
         if let Some(draft) = draft(&input)
             && draft.ephemeral
             && self.workers[worker].refuses(&draft.channel)
@@ -165,6 +164,17 @@ impl Node {
         }
         self.workers[worker].handle(self.now, input);
         self.carry_out(worker);
+    }
+
+    /// What waits for a home that does not open is refused.
+    fn forget_refused_signals(&mut self, worker: usize, input: &Input) {
+        let home = match input {
+            Input::LogNotOpened { home, .. } => *home,
+            Input::StateScanned { ticket, result: Err(_) } => ticket.home,
+            Input::LogRead { home, result: Err(_), .. } => *home,
+            _ => return,
+        };
+        self.signals -= self.workers[worker].parked_signals(home);
     }
 
     /// The engine lets go of a connection.
@@ -201,9 +211,7 @@ impl Node {
                 return;
             }
             let Some(input) = self.completions[worker].pop_front() else { return };
-            if let Input::LogNotOpened { home, .. } = input {
-                self.signals -= self.workers[worker].parked_signals(home);
-            }
+            self.forget_refused_signals(worker, &input);
             self.workers[worker].handle(self.now, input);
         }
     }
@@ -359,6 +367,8 @@ impl Node {
             | Event::Message(_)
             | Event::Ping
             | Event::Heartbeat
+            | Event::Probe(_)
+            | Event::Inbox { .. }
             | Event::Pong { .. }
             | Event::Goaway { .. } => 0,
         };
@@ -398,10 +408,16 @@ impl Node {
             Event::Heartbeat if it.answers && !it.is_sse() && it.stage == Stage::Open => {
                 it.inputs.push_back(Input::Received { connection: it.key });
             }
+            Event::Probe(offset) if it.answers && it.stage == Stage::Open => {
+                it.inputs.push_back(Input::Received { connection: it.key });
+                it.inputs.push_back(Input::Pong { connection: it.key, offset: *offset });
+            }
             Event::Ok { .. }
             | Event::Error { .. }
             | Event::Ping
             | Event::Heartbeat
+            | Event::Probe(_)
+            | Event::Inbox { .. }
             | Event::Pong { .. }
             | Event::Goaway { .. } => {}
         }

@@ -29,7 +29,7 @@ use bytes::Bytes;
 
 use super::kinds::identify;
 use super::node::{Node, Plan, words};
-use super::words::{command, connect, history, options, publish};
+use super::words::{command, connect, history, options, publish, which};
 use crate::command::{History, Listen};
 use crate::frame::Dialect;
 use crate::id::{AppId, ChannelKey, ChannelName, MessageId, UserId};
@@ -39,7 +39,7 @@ use crate::rejection::{Lost, Rejection};
 use crate::session::Subscription;
 use crate::time::UnixMs;
 use crate::worker::publishing::draft;
-use crate::worker::{Call, ConnectionQuery, Input};
+use crate::worker::{Call, ConnectionQuery, InboxCall, Input};
 
 /// Runs a script on nodes of every size and in several orders.
 #[track_caller]
@@ -200,6 +200,19 @@ impl Theatre {
                 let through = (!at.is_empty()).then(|| self.node.log.position(at.parse().expect("an offset")));
                 let channel = ChannelKey::named(AppId::default(), channel(name));
                 self.node.call(self.node.home_of(&channel), |_| Call::Purge { channel, through });
+            }
+            "inbox" | "ack" => {
+                let (user, more) = (UserId::parse(first).expect("a user"), more.split_once(' ').unwrap_or((more, "100")));
+                let channel = ChannelKey::user(AppId::default(), user);
+                let call = match more {
+                    ("list", limit) => InboxCall::List { limit: limit.parse().expect("a number"), rest: None },
+                    ("clear", _) => InboxCall::Clear,
+                    (offsets, _) => {
+                        let (epoch, which) = which(offsets);
+                        InboxCall::Ack { epoch, which }
+                    }
+                };
+                self.node.call(self.node.home_of(&channel), |_| Call::Inbox { channel, call });
             }
             "history" => {
                 let History { listen: Listen::Named(name), query } = history(rest) else {

@@ -167,6 +167,7 @@ impl Streams {
                 }
             }
             GapReason::Purged => assert!(to <= facts.trimmed, "{name}: {gap:?}, but it is still there"),
+            GapReason::Acked => assert!(matches!(channel.audience, Audience::User(_)), "{name}: {gap:?}"),
             GapReason::Epoch => panic!("{name}: {gap:?} with a range"),
         }
         self.cover(channel, (from, to), Some(gap), facts);
@@ -196,7 +197,7 @@ impl Streams {
         };
         stream.moved = true;
         if std::mem::take(&mut stream.may_owe)
-            && gap.is_some_and(|it| it.reason == GapReason::Purged)
+            && gap.is_some_and(|it| matches!(it.reason, GapReason::Purged | GapReason::Acked))
             && to == stream.position
         {
             return;
