@@ -107,10 +107,12 @@ impl Inbox {
         }
         let known = |id: &DeviceId| self.devices.iter().any(|device| device.id == *id);
         let gone: Vec<DeviceId> = self.saving.forgotten.iter().filter(|id| !known(id)).cloned().collect();
-        changes.extend(gone.iter().map(|id| Change::Delete {
-            table: Table::Inbox,
-            key: key(channel, &[&[DEVICE], id.as_str().as_bytes()]),
-        }));
+        changes.extend(
+            gone.iter().map(|id| Change::Delete {
+                table: Table::Inbox,
+                key: key(channel, &[&[DEVICE], id.as_str().as_bytes()]),
+            }),
+        );
         self.devices.iter_mut().for_each(|device| device.changed = false);
         let answers = std::mem::take(&mut self.saving.waiting);
         self.saving = Saving { under_way: true, forgetting: gone, answers, ..Saving::default() };

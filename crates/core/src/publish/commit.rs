@@ -40,8 +40,13 @@ pub(crate) fn commit(
 
 /// Hands an ephemeral message to everyone who listens now.
 pub(crate) fn deliver_ephemeral(home: &mut Home, peers: &mut Peers, record: Record) -> Published {
-    let published =
-        Published { id: record.id.clone(), position: None, duplicate: false, connections: home.connections(), queued: false };
+    let published = Published {
+        id: record.id.clone(),
+        position: None,
+        duplicate: false,
+        connections: home.connections(),
+        queued: false,
+    };
     let record = Arc::new(record);
     for interest in &home.interests {
         peers.deliver_if_room(interest, &record);

@@ -107,6 +107,9 @@ impl Worker {
 
     pub(crate) fn handle_history_ask(&mut self, key: SlotKey, ask: HistoryAsk) {
         self.trim_home(key);
+        if ask.inbox.is_some() {
+            self.settle_inbox(key);
+        }
         let Some(home) = ready(&mut self.homes, key) else { return };
         if ask.inbox.is_some() && home.queues.is_none() {
             return self.answer_history(ask.origin, Err(not_enabled()));

@@ -17,8 +17,8 @@ use super::output::Output;
 use super::peers::{Peer, Pull, Pulled};
 use super::publishing::log_failure;
 use crate::history::{Block, Found, Page, PageBounds, Ring, Wanted};
-use crate::inbox::Inbox;
 use crate::id::{Audience, ChannelKey, SlotKey};
+use crate::inbox::Inbox;
 use crate::limits;
 use crate::position::{Epoch, GapReason, Offset};
 use crate::publish::Desk;
@@ -57,11 +57,8 @@ impl Worker {
         inbox: Option<Box<Inbox>>,
     ) {
         let Some(state @ HomeState::Opening { .. }) = self.homes.get_mut(key) else { return };
-        let nothing = HomeState::Opening {
-            channel: ChannelKey::everyone(Default::default()),
-            parked: Vec::new(),
-            loading: None,
-        };
+        let nothing =
+            HomeState::Opening { channel: ChannelKey::everyone(Default::default()), parked: Vec::new(), loading: None };
         let HomeState::Opening { channel, parked, .. } = mem::replace(state, nothing) else {
             unreachable!("matched above")
         };

@@ -148,7 +148,11 @@ impl Worker {
         {
             self.notify(key, notice);
         }
-        if persisted { self.save_inbox(key) } else { self.skip_saving(key) }
+        if persisted {
+            self.save_inbox(key)
+        } else {
+            self.skip_saving(key)
+        }
         let Some(inbox) = ready(&mut self.homes, key).and_then(|home| home.inbox.as_mut()) else { return };
         if let Some(at) = inbox.next_deadline()
             && inbox.armed.is_none_or(|armed| at < armed)
@@ -225,6 +229,8 @@ impl Worker {
     pub(crate) fn begin_listening(&mut self, key: SlotKey, start: &Start, listener: &Listener) -> Option<Window> {
         let wall = self.now.wall;
         let options = self.options.inbox?;
+        // What has expired by now is not waited for.
+        self.settle_inbox(key);
         let home = ready(&mut self.homes, key).filter(|home| home.queues.is_some())?;
         let device = listener.device.as_ref();
         let mut left = Vec::new();
@@ -252,13 +258,7 @@ fn comparable(home: &Home, start: &Start) -> Option<Offset> {
     (epoch == home.ring.epoch() && offset <= home.ring.head()).then_some(offset.max(home.ring.origin()))
 }
 
-fn window(
-    home: &Home,
-    start: &Start,
-    since: Option<Offset>,
-    listener: &Listener,
-    options: &InboxOptions,
-) -> Window {
+fn window(home: &Home, start: &Start, since: Option<Offset>, listener: &Listener, options: &InboxOptions) -> Window {
     let inbox = home.inbox.as_deref();
     let device = listener.device.as_ref().filter(|_| options.policy == Policy::Each);
     let begins = inbox.and_then(|inbox| inbox.begins_after(device)).unwrap_or(home.ring.head());

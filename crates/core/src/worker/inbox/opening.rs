@@ -44,12 +44,7 @@ impl Worker {
     }
 
     /// A block that was read for an inbox. `false` if it was not.
-    pub(crate) fn take_inbox_block(
-        &mut self,
-        key: SlotKey,
-        from: Offset,
-        result: &Result<Block, LogFailure>,
-    ) -> bool {
+    pub(crate) fn take_inbox_block(&mut self, key: SlotKey, from: Offset, result: &Result<Block, LogFailure>) -> bool {
         let Some(options) = self.options.inbox else { return false };
         let Some(HomeState::Opening { loading: Some(loading), .. }) = self.homes.get_mut(key) else { return false };
         match result {

@@ -155,9 +155,7 @@ impl Worker {
         let refusal = match &identity.user {
             _ if self.options.inbox.is_none() => not_enabled(),
             None => Rejection::new(RejectionKind::Unauthenticated, "an inbox needs a user"),
-            Some(_) if !identity.grants.subscribe => {
-                Rejection::new(RejectionKind::Forbidden, "may not read its inbox")
-            }
+            Some(_) if !identity.grants.subscribe => Rejection::new(RejectionKind::Forbidden, "may not read its inbox"),
             Some(user) => {
                 return Some((ChannelKey::user(identity.app, user.clone()), session.profile.device()));
             }

@@ -20,7 +20,9 @@ pub(super) fn draft(input: &Input) -> Option<&Draft> {
 
 pub(super) fn is_request(message: &Peer) -> bool {
     match message {
-        Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) | Peer::History(_) | Peer::TakeOver(_) | Peer::Inbox(_) => true,
+        Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) | Peer::History(_) | Peer::TakeOver(_) | Peer::Inbox(_) => {
+            true
+        }
         Peer::Attached(_)
         | Peer::HistoryAnswer(_)
         | Peer::TakenOver(_)

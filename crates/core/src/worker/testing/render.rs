@@ -128,7 +128,8 @@ fn history(page: &HistoryPage) -> String {
 /// `at 4 to 2`: stored at offset 4, two connections listen.
 fn published(it: &Published) -> String {
     let position = it.position.as_ref().map_or_else(|| "~".to_owned(), |position| position.offset.to_string());
-    format!("at {position} to {}{}", it.connections, if it.duplicate { " duplicate" } else { "" })
+    let queued = if it.queued { " queued" } else { "" };
+    format!("at {position} to {}{}{queued}", it.connections, if it.duplicate { " duplicate" } else { "" })
 }
 
 fn rejection(it: &Rejection) -> String {

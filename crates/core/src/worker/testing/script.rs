@@ -202,7 +202,8 @@ impl Theatre {
                 self.node.call(self.node.home_of(&channel), |_| Call::Purge { channel, through });
             }
             "inbox" | "ack" => {
-                let (user, more) = (UserId::parse(first).expect("a user"), more.split_once(' ').unwrap_or((more, "100")));
+                let (user, more) =
+                    (UserId::parse(first).expect("a user"), more.split_once(' ').unwrap_or((more, "100")));
                 let channel = ChannelKey::user(AppId::default(), user);
                 let call = match more {
                     ("list", limit) => InboxCall::List { limit: limit.parse().expect("a number"), rest: None },

@@ -25,11 +25,11 @@ fn everyone_hears_all_and_a_user_on_every_device() {
         bo < ok #1 at 1 to 4
         eve < $all 1 hi
         bo > publish #2 user:ada you
-        bo < ok #2 at 1 to 2
+        bo < ok #2 at 1 to 2 queued
         ada < $user:ada 1 you
         phone < $user:ada 1 you
         bo > publish #3 user:eve nobody
-        bo < ok #3 at 1 to 0
+        bo < ok #3 at 1 to 0 queued
         ",
     );
 }
