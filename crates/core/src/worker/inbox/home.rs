@@ -255,7 +255,9 @@ fn comparable(home: &Home, start: &Start) -> Option<Offset> {
         Start::Since(position) => (&position.epoch, position.offset),
         Start::Beginning(epoch) => (epoch, 0),
     };
-    (epoch == home.ring.epoch() && offset <= home.ring.head()).then_some(offset.max(home.ring.origin()))
+    // "Before the first" is a place of its own, as for every channel.
+    let since = if offset == 0 { home.ring.origin() } else { offset };
+    (epoch == home.ring.epoch() && since <= home.ring.head()).then_some(since)
 }
 
 fn window(home: &Home, start: &Start, since: Option<Offset>, listener: &Listener, options: &InboxOptions) -> Window {
@@ -274,7 +276,8 @@ fn window(home: &Home, start: &Start, since: Option<Offset>, listener: &Listener
             Window { position, recovered: Some(true), gap: None }
         }
         (Start::Since(_) | Start::Beginning(_), Some(since)) => {
-            let lost_up_to = inbox.map_or(0, Inbox::dropped_up_to);
+            // What lies before the beginning of a log in memory is of a former one, whose inbox nobody remembers.
+            let lost_up_to = inbox.map_or(0, Inbox::dropped_up_to).max(home.ring.origin());
             let known = home.ring.missing_because(begins);
             let reason = match known {
                 GapReason::Purged => known,

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::books::Books;
+use super::inboxes::{self, Inboxes};
 use crate::command::{Ack, Command, Connect, Listen, Publish, Subscribe, Target};
 use crate::frame::Dialect;
 use crate::history::{Direction, Query, Span};
-use crate::id::{AppId, ChannelKey, ChannelName, ConnectionId, EventType, MessageId, MessageKey, UserId};
+use crate::id::{AppId, ChannelKey, ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
+use crate::inbox::Mode;
 use crate::limits;
 use crate::options::{Bounds, HistoryOptions, Options, Retention, Rule};
 use crate::pattern::Pattern;
@@ -44,6 +46,7 @@ pub(super) struct Simulation {
     rng: Rng,
     people: Vec<Person>,
     pub(super) books: Books,
+    inboxes: Inboxes,
 }
 
 fn plan(rng: &mut Rng) -> Plan {
@@ -69,6 +72,7 @@ fn plan(rng: &mut Rng) -> Plan {
         },
         rules: rules(rng),
         retention: rng.percent(30).then(Retention::default),
+        inbox: inboxes::options(rng),
         ..Options::default()
     };
     let log_failures = if rng.percent(30) { 20 } else { 0 };
@@ -115,7 +119,13 @@ impl Simulation {
             sse: index % 3 == 1,
             ..Person::default()
         };
-        Self { node, rng, people: (0..count).map(person).collect(), books: Books::default() }
+        Self {
+            node,
+            rng,
+            people: (0..count).map(person).collect(),
+            books: Books::default(),
+            inboxes: Inboxes::default(),
+        }
     }
 
     /// One thing happens, and then some workers do something.
@@ -130,7 +140,8 @@ impl Simulation {
             58..66 => self.publish_by_call(),
             66..76 => self.change_pace(who),
             76..80 => self.end(who),
-            80..86 => self.steer(who),
+            80..84 => self.steer(who),
+            84..86 => self.ack(who),
             86..88 => self.say_something(who),
             _ => self.let_time_pass(),
         }
@@ -168,6 +179,11 @@ impl Simulation {
             Some(_) | None => self.rng.below(self.node.workers.len()),
         };
         let mut connect = self.first_frame(who);
+        if self.rng.percent(30) {
+            connect.inbox = Mode::Manual;
+        }
+        let device = self.rng.pick::<&str>(&["phone", "laptop", ""]);
+        connect.device = DeviceId::parse(device).ok();
         connect.former = self.people[who].former.filter(|_| self.rng.percent(60));
         let formers: Vec<_> = connect.former.into_iter().chain(self.people[who].formers.iter().copied()).collect();
         let (dialect, connect, later) = if self.people[who].sse {
@@ -178,6 +194,7 @@ impl Simulation {
             (Dialect::WebSocketJson, None, Some(connect))
         };
         let client = self.node.open(&format!("person {who}"), worker, dialect, Some(identity), connect);
+        self.inboxes.note_opened(client, self.people[who].user.as_ref());
         self.node.clients[client].reads = false;
         self.node.clients[client].socket_max = *self.rng.pick(&[1, 3, 20]);
         let id = self.node.clients[client].id;
@@ -337,6 +354,7 @@ impl Simulation {
         let identity = Identity { user: self.people[who].user.clone(), grants: Grants::ALL, ..Identity::default() };
         let worker = self.rng.below(self.node.workers.len());
         let next = self.node.open(&format!("person {who}"), worker, Dialect::SseData, Some(identity), Some(connect));
+        self.inboxes.note_opened(next, self.people[who].user.as_ref());
         self.node.clients[next].reads = false;
         self.node.clients[next].socket_max = *self.rng.pick(&[1, 3, 20]);
         self.people[who].client = Some(next);
@@ -363,6 +381,15 @@ impl Simulation {
             4 => self.node.call(worker, |_| Call::Channels { app: AppId::default(), after: 0, limit: 2 }),
             _ => self.node.call(worker, |_| Call::Figures),
         }
+    }
+
+    fn ack(&mut self, who: usize) {
+        let Some(client) = self.people[who].client else { return };
+        let own = self.people[who].user.clone().map(|user| ChannelKey::user(AppId::default(), user));
+        let position = own.and_then(|own| self.node.clients[client].streams.position(&own));
+        let reference = self.reference(who);
+        let command = self.inboxes.command(&mut self.rng, (client, reference), position);
+        self.node.command(client, command, Some(reference));
     }
 
     fn say_something(&mut self, who: usize) {
@@ -396,6 +423,7 @@ impl Simulation {
                 self.node.read(client, count);
             }
         }
+        self.inboxes.check(&self.node);
     }
 
     /// What waits for one connection, and what lies between workers, is bounded at every moment.
@@ -420,6 +448,8 @@ impl Simulation {
         self.books.check(&mut self.node);
         self.check_past();
         self.node.plan.log_failures = failures;
+        self.inboxes.check(&self.node);
+        self.inboxes.note_cleared();
         for client in &mut self.node.clients {
             client.reads = false;
             client.journal.clear();
@@ -451,7 +481,8 @@ impl Simulation {
                 None => break,
             }
         }
-        let floor = self.node.trimmed(&key);
+        // A persisted channel that nobody had opened before begins at 1 now.
+        let (head, floor) = (self.node.log.head(&key), self.node.trimmed(&key));
         let rule = self.node.plan.options.rule(&key).is_some_and(|rule| rule.latest_per_key);
         let (log, now) = (&self.node.log, self.node.now.time);
         let expected = (floor + 1..=head).filter(|offset| {
