@@ -332,7 +332,7 @@ impl Inbox {
     pub(crate) fn extent(&self, by: &Actor) -> Option<(Offset, Offset)> {
         let mut shown = self.pending.keys().copied().filter(|offset| self.shows(by, *offset));
         let first = shown.next()?;
-        Some((first, shown.last().unwrap_or(first)))
+        Some((first, shown.next_back().unwrap_or(first)))
     }
 
     /// How many those are.

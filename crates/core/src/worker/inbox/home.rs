@@ -278,11 +278,12 @@ fn window(home: &Home, start: &Start, since: Option<Offset>, listener: &Listener
         (Start::Since(_) | Start::Beginning(_), Some(since)) => {
             // What lies before the beginning of a log in memory is of a former one, whose inbox nobody remembers.
             let lost_up_to = inbox.map_or(0, Inbox::dropped_up_to).max(home.ring.origin());
-            let known = home.ring.missing_because(begins);
-            let reason = match known {
-                GapReason::Purged => known,
-                _ if since < lost_up_to => GapReason::Window,
-                _ => GapReason::Acked,
+            let reason = if home.ring.missing_because(begins) == GapReason::Purged {
+                GapReason::Purged
+            } else if since < lost_up_to {
+                GapReason::Window
+            } else {
+                GapReason::Acked
             };
             let gap = Gap { range: Some((since + 1, begins)), reason };
             Window { position: begins, recovered: Some(!reason.lost()), gap: Some(gap) }

@@ -168,13 +168,12 @@ impl Node {
 
     /// What waits for a home that does not open is refused.
     fn forget_refused_signals(&mut self, worker: usize, input: &Input) {
-        let home = match input {
-            Input::LogNotOpened { home, .. } => *home,
-            Input::StateScanned { ticket, result: Err(_) } => ticket.home,
-            Input::LogRead { home, result: Err(_), .. } => *home,
-            _ => return,
-        };
-        self.signals -= self.workers[worker].parked_signals(home);
+        if let Input::LogNotOpened { home, .. } | Input::LogRead { home, result: Err(_), .. } = input {
+            self.signals -= self.workers[worker].parked_signals(*home);
+        }
+        if let Input::StateScanned { ticket, result: Err(_) } = input {
+            self.signals -= self.workers[worker].parked_signals(ticket.home);
+        }
     }
 
     /// The engine lets go of a connection.
