@@ -201,20 +201,7 @@ impl Theatre {
                 let channel = ChannelKey::named(AppId::default(), channel(name));
                 self.node.call(self.node.home_of(&channel), |_| Call::Purge { channel, through });
             }
-            "inbox" | "ack" => {
-                let (user, more) =
-                    (UserId::parse(first).expect("a user"), more.split_once(' ').unwrap_or((more, "100")));
-                let channel = ChannelKey::user(AppId::default(), user);
-                let call = match more {
-                    ("list", limit) => InboxCall::List { limit: limit.parse().expect("a number"), rest: None },
-                    ("clear", _) => InboxCall::Clear,
-                    (offsets, _) => {
-                        let (epoch, which) = which(offsets);
-                        InboxCall::Ack { epoch, which }
-                    }
-                };
-                self.node.call(self.node.home_of(&channel), |_| Call::Inbox { channel, call });
-            }
+            "inbox" | "ack" => self.call_inbox(first, more),
             "history" => {
                 let History { listen: Listen::Named(name), query } = history(rest) else {
                     panic!("{rest}? {}", self.at)
@@ -264,6 +251,21 @@ impl Theatre {
             }
             verb => panic!("{verb}? {}", self.at),
         }
+    }
+
+    /// `api > inbox ada list 2`, `api > ack ada ..5`.
+    fn call_inbox(&mut self, user: &str, said: &str) {
+        let user = UserId::parse(user).expect("a user");
+        let channel = ChannelKey::user(AppId::default(), user);
+        let call = match said.split_once(' ').unwrap_or((said, "100")) {
+            ("list", limit) => InboxCall::List { limit: limit.parse().expect("a number"), rest: None },
+            ("clear", _) => InboxCall::Clear,
+            (offsets, _) => {
+                let (epoch, which) = which(offsets);
+                InboxCall::Ack { epoch, which }
+            }
+        };
+        self.node.call(self.node.home_of(&channel), |_| Call::Inbox { channel, call });
     }
 
     fn act(&mut self, line: &str) {

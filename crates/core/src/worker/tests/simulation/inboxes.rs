@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::people::Simulation;
 use crate::acks::{AckOf, AckOutcome, Acknowledge, Which};
 use crate::command::Command;
-use crate::id::UserId;
+use crate::id::{AppId, ChannelKey, UserId};
 use crate::inbox::{InboxCommand, Policy};
 use crate::options::InboxOptions;
 use crate::position::Offset;
@@ -89,5 +90,16 @@ impl Inboxes {
 
     pub(super) fn note_cleared(&mut self) {
         self.clients.values_mut().for_each(|(_, looked)| *looked = 0);
+    }
+}
+
+impl Simulation {
+    pub(super) fn ack(&mut self, who: usize) {
+        let Some(client) = self.people[who].client else { return };
+        let own = self.people[who].user.clone().map(|user| ChannelKey::user(AppId::default(), user));
+        let position = own.and_then(|own| self.node.clients[client].streams.position(&own));
+        let reference = self.reference(who);
+        let command = self.inboxes.command(&mut self.rng, (client, reference), position);
+        self.node.command(client, command, Some(reference));
     }
 }

@@ -12,6 +12,7 @@
 mod books;
 mod inboxes;
 mod people;
+mod plan;
 
 use std::time::Duration;
 

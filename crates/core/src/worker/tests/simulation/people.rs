@@ -4,21 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::books::Books;
-use super::inboxes::{self, Inboxes};
+use super::inboxes::Inboxes;
+use super::plan::plan;
 use crate::command::{Ack, Command, Connect, Listen, Publish, Subscribe, Target};
 use crate::frame::Dialect;
 use crate::history::{Direction, Query, Span};
 use crate::id::{AppId, ChannelKey, ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
 use crate::inbox::Mode;
 use crate::limits;
-use crate::options::{Bounds, HistoryOptions, Options, Retention, Rule};
-use crate::pattern::Pattern;
 use crate::permissions::{Grants, Identity};
 use crate::position::{Epoch, Offset, Position, Start};
 use crate::publish::{Origin, Publisher};
 use crate::rejection::{Lost, Rejection};
 use crate::worker::publishing::draft;
-use crate::worker::testing::{Node, Plan, Rng, Stage};
+use crate::worker::testing::{Node, Rng, Stage};
 use crate::worker::{Call, ConnectionQuery};
 
 const CHANNELS: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -26,9 +25,9 @@ const USERS: [Option<&str>; 6] = [Some("ada"), Some("bo"), Some("ada"), None, So
 
 /// Somebody with at most one connection at a time, who remembers where it was.
 #[derive(Debug, Default)]
-struct Person {
-    user: Option<UserId>,
-    client: Option<usize>,
+pub(super) struct Person {
+    pub(super) user: Option<UserId>,
+    pub(super) client: Option<usize>,
     sse: bool,
     known: BTreeMap<ChannelKey, Offset>,
     /// Its latest connection.
@@ -43,66 +42,10 @@ struct Person {
 #[derive(Debug)]
 pub(super) struct Simulation {
     pub(super) node: Node,
-    rng: Rng,
-    people: Vec<Person>,
+    pub(super) rng: Rng,
+    pub(super) people: Vec<Person>,
     pub(super) books: Books,
-    inboxes: Inboxes,
-}
-
-fn plan(rng: &mut Rng) -> Plan {
-    let channels = 2 + rng.below(4) as u32;
-    let options = Options {
-        channels_per_connection: channels,
-        outbox_records: 1 + rng.below(6) as u32,
-        outbox_bytes: if rng.percent(30) { 600 } else { 100_000 },
-        history_total_bytes: if rng.percent(20) { 3_000 } else { 1_000_000 },
-        history: HistoryOptions {
-            records: rng.below(13) as u32,
-            bytes: if rng.percent(20) { 1_500 } else { 1_000_000 },
-            age: Duration::from_secs(*rng.pick(&[5, 60, 600])),
-        },
-        bounds: Bounds {
-            credits: channels + 4 + rng.below(6) as u32,
-            deliveries: 1 + rng.below(8) as u32,
-            delivery_bytes: if rng.percent(20) { 500 } else { 100_000 },
-            page_records: 1 + rng.below(4),
-            // `$all`, users and five names spread over the workers: sometimes one of them is full.
-            channels: if rng.percent(20) { 2 } else { 100 },
-            walk_steps: 1,
-        },
-        rules: rules(rng),
-        retention: rng.percent(30).then(Retention::default),
-        inbox: inboxes::options(rng),
-        ..Options::default()
-    };
-    let log_failures = if rng.percent(30) { 20 } else { 0 };
-    Plan {
-        workers: 1 + rng.below(4),
-        seed: rng.number(),
-        steady: false,
-        late_log: rng.percent(40),
-        log_failures,
-        batch: 1 + rng.below(8),
-        options,
-    }
-}
-
-/// Some channels are persisted, some keep the latest message of each key, and how much of them is in memory differs.
-fn rules(rng: &mut Rng) -> Vec<Rule> {
-    let rule = |name: &str, rng: &mut Rng| Rule {
-        pattern: Pattern::parse(name).expect("a pattern"),
-        history: HistoryOptions { records: rng.below(9) as u32, ..HistoryOptions::default() },
-        message_events: false,
-        retention: rng.percent(70).then(Retention::default),
-        latest_per_key: rng.percent(30),
-    };
-    let mut rules = Vec::new();
-    for name in ["c", "d", "e"] {
-        if rng.percent(60) {
-            rules.push(rule(name, rng));
-        }
-    }
-    rules
+    pub(super) inboxes: Inboxes,
 }
 
 fn channel(name: &str) -> ChannelName {
@@ -241,7 +184,7 @@ impl Simulation {
         }
     }
 
-    fn reference(&mut self, who: usize) -> u64 {
+    pub(super) fn reference(&mut self, who: usize) -> u64 {
         self.people[who].reference += 1;
         self.people[who].reference
     }
@@ -381,15 +324,6 @@ impl Simulation {
             4 => self.node.call(worker, |_| Call::Channels { app: AppId::default(), after: 0, limit: 2 }),
             _ => self.node.call(worker, |_| Call::Figures),
         }
-    }
-
-    fn ack(&mut self, who: usize) {
-        let Some(client) = self.people[who].client else { return };
-        let own = self.people[who].user.clone().map(|user| ChannelKey::user(AppId::default(), user));
-        let position = own.and_then(|own| self.node.clients[client].streams.position(&own));
-        let reference = self.reference(who);
-        let command = self.inboxes.command(&mut self.rng, (client, reference), position);
-        self.node.command(client, command, Some(reference));
     }
 
     fn say_something(&mut self, who: usize) {
