@@ -198,7 +198,10 @@ impl Theatre {
             "purge" => {
                 let (name, at) = first.split_once('@').unwrap_or((first, ""));
                 let through = (!at.is_empty()).then(|| self.node.log.position(at.parse().expect("an offset")));
-                let channel = ChannelKey::named(AppId::default(), channel(name));
+                let channel = match name.strip_prefix("$user:") {
+                    Some(user) => ChannelKey::user(AppId::default(), UserId::parse(user).expect("a user")),
+                    None => ChannelKey::named(AppId::default(), channel(name)),
+                };
                 self.node.call(self.node.home_of(&channel), |_| Call::Purge { channel, through });
             }
             "inbox" | "ack" => self.call_inbox(first, more),

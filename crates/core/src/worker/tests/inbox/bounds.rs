@@ -124,3 +124,42 @@ fn time_to_live_ends_in_the_inbox_too() {
         ",
     );
 }
+
+/// What memory has to give up for other channels cannot wait any more, and is told like everything that is dropped.
+#[test]
+fn what_the_budget_of_history_takes_is_dropped_and_told() {
+    check(
+        "
+        node workers=1 budget=700 steady
+        api > publish user:ada a
+        api < at 1 to 0 queued
+        pass 1s
+        api > publish news b
+        api < at 1 to 0
+        api > publish news c
+        api < at 2 to 0
+        api > publish news d
+        api < at 3 to 0
+        app < overflow ada 1, 0 left
+        ada opens connect
+        app < 1 connected ada WebSocket
+        ada < connected
+        ada < inbox 0 dropped 1
+        ",
+    );
+}
+
+#[test]
+fn what_the_application_purges_waits_no_more() {
+    check(
+        "
+        node stored
+        api > publish user:ada a & api > publish user:ada b
+        api <* at 1 to 0 queued | at 2 to 0 queued
+        api > purge $user:ada@1
+        api < purged up to 1
+        api > inbox ada list
+        api < [2 b] of 1
+        ",
+    );
+}

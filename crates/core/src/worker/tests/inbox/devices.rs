@@ -102,3 +102,78 @@ fn with_each_a_device_that_does_not_come_any_more_is_forgotten() {
         ",
     );
 }
+
+/// A proof is none of messages that its connection was excluded from: they are for the other devices.
+#[test]
+fn a_device_does_not_ack_what_it_was_excluded_from() {
+    check(
+        "
+        phone opens as=ada connect
+        phone < connected
+        phone > publish user:ada a exclude=phone
+        phone < $user:ada gap 1-1 excluded
+        phone > publish user:ada b
+        phone < $user:ada 2 b
+        pass 3s
+        laptop opens as=ada connect
+        laptop < connected
+        laptop < $user:ada 1 a
+        laptop < $user:ada gap 2-2 acked
+        ",
+    );
+}
+
+#[test]
+fn a_slow_reader_gets_what_still_waits() {
+    check(
+        "
+        node outbox=2 page=2
+        phone opens as=ada connect manual
+        phone < connected
+        laptop opens as=ada connect manual
+        laptop < connected
+        laptop takes 0
+        laptop stops
+        api > publish user:ada a
+        api < at 1 to 2 queued
+        phone < $user:ada 1 a
+        api > publish user:ada b
+        api < at 2 to 2 queued
+        phone < $user:ada 2 b
+        api > publish user:ada c
+        api < at 3 to 2 queued
+        phone < $user:ada 3 c
+        api > publish user:ada d
+        api < at 4 to 2 queued
+        phone < $user:ada 4 d
+        phone > ack #1 3
+        phone < ok #1
+        laptop takes 9
+        laptop reads
+        laptop < $user:ada 1 a
+        laptop < $user:ada 2 b
+        laptop < $user:ada gap 3-3 acked
+        laptop < $user:ada 4 d
+        ",
+    );
+}
+
+#[test]
+fn a_session_that_goes_on_elsewhere_begins_with_what_is_not_acked() {
+    check(
+        "
+        ada opens connect manual device=phone
+        ada < connected
+        api > publish user:ada a & api > publish user:ada b
+        api <* at 1 to 1 queued | at 2 to 1 queued
+        ada < $user:ada 1 a
+        ada < $user:ada 2 b
+        ada > ack #1 1
+        ada < ok #1
+        ada drops
+        ada opens continues=ada connect manual device=phone $user@2
+        ada < connected resumed [$user:ada 1..2 recovered]
+        ada < $user:ada 2 b
+        ",
+    );
+}
