@@ -54,8 +54,9 @@ pub struct Connect {
     pub resume: Option<String>,
     /// The former connection, once its token has been verified: the session to continue.
     pub former: Option<ConnectionId>,
-    /// Positions of its channels that the client is known to have, for those that it does not list.
-    pub positions: Vec<EpochPositions>,
+    /// The positions of its cursor, for channels that only the former session knows: one that is not among them is told as lost.
+    /// Without a cursor such channels go on from now.
+    pub positions: Option<Vec<EpochPositions>>,
     /// The device.
     pub device: Option<DeviceId>,
     /// The client's own metadata.

@@ -19,7 +19,7 @@ pub struct CursorPositions {
 pub struct EpochPositions {
     /// The epoch.
     pub epoch: Epoch,
-    /// Channel fingerprint and offset, in order of subscription.
+    /// Channel fingerprint and offset, in order of importance.
     pub offsets: Vec<(u64, Offset)>,
 }
 

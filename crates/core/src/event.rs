@@ -86,6 +86,53 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// What it costs to queue for one connection, in bytes: the messages in it plus a round figure for the rest.
+    pub(crate) fn answer_cost(&self) -> u32 {
+        const FIXED_BYTES: u32 = 256;
+        match self {
+            Self::Ok { outcome: Outcome::History(page) | Outcome::Inbox(page), .. } => {
+                page.records.iter().fold(FIXED_BYTES, |bytes, record| bytes.saturating_add(record.cost()))
+            }
+            Self::Connected(connected) => {
+                let channels = u32::try_from(connected.subscriptions.len()).unwrap_or(u32::MAX);
+                channels.saturating_add(2).saturating_mul(FIXED_BYTES)
+            }
+            Self::Ok { outcome: Outcome::Done | Outcome::Published(_), .. }
+            | Self::Error { .. }
+            | Self::Subscribed { .. }
+            | Self::Unsubscribed { .. }
+            | Self::Message(_)
+            | Self::Gap { .. }
+            | Self::Inbox { .. }
+            | Self::Ping
+            | Self::Heartbeat
+            | Self::Probe(_)
+            | Self::Pong { .. }
+            | Self::Goaway { .. } => FIXED_BYTES,
+        }
+    }
+
+    /// Whether it answers a command, so that its receiver decides how many of them there are.
+    pub(crate) const fn is_answer(&self) -> bool {
+        match self {
+            Self::Ok { .. }
+            | Self::Error { .. }
+            | Self::Subscribed { .. }
+            | Self::Unsubscribed { .. }
+            | Self::Pong { .. } => true,
+            Self::Connected(_)
+            | Self::Message(_)
+            | Self::Gap { .. }
+            | Self::Inbox { .. }
+            | Self::Ping
+            | Self::Heartbeat
+            | Self::Probe(_)
+            | Self::Goaway { .. } => false,
+        }
+    }
+}
+
 /// What came of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {

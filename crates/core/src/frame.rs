@@ -57,8 +57,8 @@ impl Frame {
     /// A frame for one connection.
     #[must_use]
     pub fn new(event: Event) -> Rc<Self> {
-        const REPLY_COST_BYTES: u32 = 256;
-        Rc::new(Self { event, cost: REPLY_COST_BYTES, moves: None, encoded: Default::default() })
+        let cost = event.answer_cost();
+        Rc::new(Self { event, cost, moves: None, encoded: Default::default() })
     }
 
     pub(crate) fn moving(event: Event, cost: u32, moves: Option<(SlotKey, Offset)>) -> Rc<Self> {

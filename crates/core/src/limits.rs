@@ -25,6 +25,8 @@ pub const META_BYTES_MAX: usize = 2 * 1024;
 pub const EXCLUDE_MAX: usize = 16;
 /// Records that a subscription may ask to rewind: one history page.
 pub const REWIND_MAX: u32 = 1_000;
+/// Milliseconds that a subscription may ask to rewind: a year, like [`TTL_MAX`].
+pub const REWIND_MS_MAX: u64 = TTL_MAX.as_millis() as u64;
 /// Largest integer that every JSON implementation keeps exact: 2^53 − 1.
 pub const SAFE_INTEGER_MAX: u64 = (1 << 53) - 1;
 
@@ -36,6 +38,11 @@ pub const OUTBOX_RECORDS: u32 = 128;
 pub const OUTBOX_BYTES: u32 = 256 * 1024;
 /// Replies that may wait for one connection beyond its records before its socket is no longer read.
 pub const OUTBOX_REPLIES: u32 = 64;
+/// Bytes of replies that may wait for one connection before its socket is no longer read: one answer about the past.
+pub const OUTBOX_ANSWER_BYTES: u32 = HISTORY_PAGE_BYTES as u32;
+/// Questions about the past of one connection that may be at their homes before its socket is no longer read, and before more by POST
+/// are refused. Each is answered with up to [`HISTORY_PAGE_BYTES`]: 4 MiB.
+pub const QUESTIONS_IN_FLIGHT: u8 = 8;
 /// Commands of one connection that may be at their homes before its socket is no longer read: a full write of answers.
 pub const COMMANDS_IN_FLIGHT: u16 = 64;
 /// Empty outboxes kept for reuse by one worker (about 1 KiB each): as many as one turn under load touches.
@@ -152,8 +159,10 @@ pub const STRIKE_WINDOW: Duration = Duration::from_secs(10);
 
 /// How long a session waits to be continued after its connection ended. Covers a lift, a tunnel and a reboot of the router.
 pub const RESUME_WINDOW: Duration = Duration::from_secs(120);
-/// Sessions of one worker that wait to be continued; the oldest give way. About 300 bytes each: 20 MiB.
+/// Sessions of one worker that wait to be continued; the oldest give way. With a few channels each has about 512 bytes.
 pub const RESUMABLE_SESSIONS: usize = 65_536;
+/// Bytes of what they leave behind: as many of them as there may be, with few channels each.
+pub const RESUMABLE_BYTES: u64 = 32 * 1024 * 1024;
 /// Former connections a session remembers, so that what excluded one of them excludes it still.
 pub const FORMER_CONNECTIONS: usize = 8;
 /// How long a channel without listeners and history is remembered.
@@ -178,6 +187,9 @@ pub const WALK_STEPS: usize = 1_024;
 pub const SCAN_MAX: usize = 10_000;
 /// Items in one page of a list.
 pub const LIST_MAX: usize = 1_000;
+/// Pages of stored channels that one session may be waiting for: each may have to come from the store, and one that is slow holds up
+/// none of the others. In memory they are there at once, and one after the other is enough.
+pub const STORED_PULLS: usize = 3;
 /// Sessions looked at in one turn whose next page finds no credit. They go to the end of the line, so that those of other peers come up
 /// without a crowd being rotated whole in every turn.
 pub const PULLS_REFUSED: usize = 256;
@@ -188,5 +200,7 @@ pub const FRAME_CACHE: usize = 1_024;
 const _: () = assert!(HISTORY_RECORDS >= 4 * OUTBOX_RECORDS && HISTORY_BYTES >= 4 * OUTBOX_BYTES);
 // The cursor of an inbox has a hole for each of its messages at most, and what waits out there fits a page.
 const _: () = assert!((INBOX_MESSAGES_MAX as usize) < ACK_RANGES_MAX && INBOX_MESSAGES <= INBOX_MESSAGES_MAX);
+// Pages that come together are no more than what may wait for one connection anyway.
+const _: () = assert!((1 + STORED_PULLS) * PAGE_BYTES <= OUTBOX_BYTES as usize);
 // One command asks for all its channels, `$all`, `$user` and the session to continue.
 const _: () = assert!(CHANNELS_PER_CONNECTION_MAX + 3 < CREDITS);

@@ -51,6 +51,14 @@ pub struct Position {
     pub offset: Offset,
 }
 
+impl Position {
+    /// In place of a position that nobody can read any more: whoever begins here is told of the loss, and gets what is kept.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { epoch: Epoch::none(), offset: 0 }
+    }
+}
+
 /// Where a subscription begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -60,6 +68,8 @@ pub enum Start {
     Since(Position),
     /// This many records back, as far as they are retained.
     Rewind(u32),
+    /// With what came in the last so many milliseconds, as far as it is retained.
+    RewindMs(u64),
     /// With the first record of this epoch, as far as its home knows. Used for a channel that had none yet when the client left.
     Beginning(Epoch),
 }

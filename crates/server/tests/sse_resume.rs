@@ -6,8 +6,8 @@ mod client;
 #[path = "support/server.rs"]
 mod server;
 
-use client::http;
 use client::sse::Sse;
+use client::{http, request};
 use serde_json::{Value, json};
 use server::Server;
 
@@ -103,20 +103,86 @@ async fn a_cursor_that_does_not_open_is_told_as_a_loss_everywhere() {
     server.stop().await;
 }
 
-/// The same for a cursor with more channels than it has room for.
+/// The same for channels that have no room in the cursor; those before them, `$all` and `$user` go on where they were. Those that were
+/// subscribed by POST went on from now, and what came in between was lost without a gap.
 #[tokio::test]
-async fn a_cursor_without_room_for_its_positions_is_told_as_a_loss_everywhere() {
-    let server = Server::start(1).await;
-    let channels: String = (0..41).map(|it| format!("&channel=c{it}")).collect();
-    let url = format!("/sse?format=frames&userId=ada{channels}");
-    let mut sse = Sse::connect(server.addr, &url, &[]).await;
-    let (_, cursor) = frame(&mut sse, "connected").await;
+async fn channels_without_room_in_the_cursor_are_told_as_a_loss() {
+    let server = Server::start(2).await;
+    let mut sse = Sse::connect(server.addr, URL, &[]).await;
+    let (connected, _) = frame(&mut sse, "connected").await;
+    let names: Vec<String> = (0..100).map(|it| format!("c{it}")).collect();
+    for some in names.chunks(50) {
+        let frames: Vec<_> = some
+            .iter()
+            .map(|it| json!({"op": "subscribe", "ref": 1, "channel": it}))
+            .enumerate()
+            .map(numbered)
+            .collect();
+        post(&server, &connected, &Value::Array(frames)).await;
+    }
+    to_channel(&server, "orders", "a").await;
+    let (_, cursor) = frame(&mut sse, "message").await;
+    assert!(cursor.len() <= 1_024, "{} characters", cursor.len());
     drop(sse);
-    publish(&server, json!({"type": "t", "data": "c"})).await;
-    let mut sse = Sse::connect(server.addr, &url, &[("last-event-id", &cursor)]).await;
+    for name in &names {
+        to_channel(&server, name, "b").await;
+    }
+
+    let mut sse = Sse::connect(server.addr, URL, &[("last-event-id", &cursor)]).await;
     let (connected, _) = frame(&mut sse, "connected").await;
     let said = recovered(&connected);
-    assert_eq!(said.len(), 43, "41 channels, $all and $user");
-    assert!(said.iter().all(|(_, recovered)| *recovered == json!(false)), "{said:?}");
+    assert_eq!(said.len(), 104, "all that it listened to");
+    let told = said.iter().filter(|(_, recovered)| *recovered == json!(false)).count();
+    assert!((20..60).contains(&told), "{told} of 104 had no room");
+    assert!(said.iter().filter(|(name, _)| !name.starts_with('c')).all(|(_, recovered)| *recovered == json!(true)));
+    let (mut gaps, mut messages) = (0, 0);
+    while gaps < told || messages < names.len() {
+        let frame = sse.next_event().await.json();
+        match frame["op"].as_str() {
+            Some("gap") => gaps += 1,
+            Some("message") => messages += 1,
+            _ => {}
+        }
+    }
+    assert_eq!((gaps, messages), (told, names.len()));
     server.stop().await;
+}
+
+/// With a `connect` frame that continues a session, and a cursor that nobody can read, channels of that session went on from now.
+#[tokio::test]
+async fn a_session_that_is_continued_with_an_unreadable_cursor_is_told_of_the_loss() {
+    let server = Server::start(2).await;
+    let mut sse = Sse::connect(server.addr, URL, &[]).await;
+    let (connected, _) = frame(&mut sse, "connected").await;
+    post(&server, &connected, &json!({"op": "subscribe", "ref": 1, "channel": "chat"})).await;
+    drop(sse);
+    to_channel(&server, "chat", "a").await;
+
+    let connect = json!({"op": "connect", "resume": connected["sessionToken"], "subscriptions": [{"channel": "orders", "rewind": 5}]});
+    let url = "/sse?userId=ada&lastEventId=of-another-server";
+    let mut sse = Sse::post(server.addr, url, connect.to_string().as_bytes()).await;
+    let (connected, _) = frame(&mut sse, "connected").await;
+    assert_eq!(connected["resumed"], json!(true));
+    assert_eq!(recovered(&connected), all_say(&["$all", "$user", "chat", "orders", "quiet"], false));
+    let mut data = None;
+    while data.is_none() {
+        let frame = sse.next_event().await.json();
+        data = (frame["op"] == "message").then(|| frame["data"].clone());
+    }
+    assert_eq!(data, Some(json!("a")));
+    server.stop().await;
+}
+
+fn numbered((index, mut frame): (usize, Value)) -> Value {
+    frame["ref"] = json!(index + 1);
+    frame
+}
+
+/// The session of a stream says something by POST.
+async fn post(server: &Server, connected: &Value, body: &Value) {
+    let path = format!("/sse/{}", connected["connectionId"].as_str().expect("an id"));
+    let bearer = format!("Bearer {}", connected["sessionToken"].as_str().expect("a token"));
+    let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+    let answer = request(server.addr, "POST", &path, &headers, body.to_string().as_bytes()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
 }

@@ -7,9 +7,9 @@
 //! |---|---|
 //! | 1 | version, 1 |
 //! | 13 | session |
-//! | 1 | count of epochs; 255 = the positions did not fit ([`CURSOR_POSITIONS_MAX`]), and none is in here |
+//! | 1 | count of epochs; the top bit says that some positions had no room ([`CURSOR_BYTES_MAX`]) |
 //! | | for each epoch: |
-//! | 1 + n | length of the epoch, at most [`CURSOR_EPOCH_BYTES_MAX`], and the epoch |
+//! | 1 + n | length of the epoch, and the epoch |
 //! | 1 | count of positions, at least 1 |
 //! | 8 + 1…8 each | fingerprint of the channel (big endian), offset (7 bits a byte, low ones first, the top bit says that more come) |
 
@@ -18,51 +18,73 @@ use realtime_connector_core::id::{CONNECTION_ID_BYTES, ConnectionId};
 use realtime_connector_core::limits::{CURSOR_EPOCHS, SAFE_INTEGER_MAX};
 use realtime_connector_core::position::{Epoch, Position};
 
-/// Positions in one cursor: as many as fit when epochs and offsets are as long as they can be, and the whole is sealed, spelled in
-/// base64 and at most 1 KiB (larger headers are cut by some proxies).
-pub const CURSOR_POSITIONS_MAX: usize = 38;
-/// Bytes of an epoch in a cursor; those of our logs are no longer.
-pub const CURSOR_EPOCH_BYTES_MAX: usize = 16;
+/// Bytes of a cursor in the open: sealed (32 more) and spelled in base64 they are 1 KiB; larger headers are cut by some proxies. That is
+/// 60 positions and more with offsets of up to three digits, and 40 with the largest ones there are.
+pub const CURSOR_BYTES_MAX: usize = 736;
 
 const VERSION: u8 = 1;
-/// In place of a count: the positions did not fit.
-const OMITTED: u8 = 255;
+/// In the count of epochs: some positions had no room.
+const LEFT_OUT: u8 = 0x80;
 const FINGERPRINT_BYTES: usize = 8;
+const POSITION_BYTES_MIN: usize = FINGERPRINT_BYTES + 1;
 const OFFSET_BYTES_MAX: usize = 8;
+
+// Each epoch has room for one position, and the count of a group is one byte.
+const _: () =
+    assert!(CURSOR_EPOCHS * (2 + Epoch::BYTES_MAX + FINGERPRINT_BYTES + OFFSET_BYTES_MAX) + 32 < CURSOR_BYTES_MAX);
+const _: () = assert!(CURSOR_BYTES_MAX / POSITION_BYTES_MIN <= u8::MAX as usize);
 
 /// What a cursor says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The session.
     pub session: ConnectionId,
-    /// Positions by epoch; `None` where there were too many: the client had positions, and nobody knows them any more.
-    pub positions: Option<Vec<EpochPositions>>,
+    /// Positions by epoch.
+    pub positions: Vec<EpochPositions>,
+    /// There were more than it has room for: the client had positions in other channels, and nobody knows them any more.
+    pub left_out: bool,
 }
 
-/// Appends the packed form of a cursor.
+/// Appends the packed form of a cursor, with as many of the positions as have room: the first one of each epoch, then the others of
+/// the first epoch, and so on.
 pub fn encode(out: &mut Vec<u8>, positions: &CursorPositions, session: ConnectionId) {
+    let mut end = out.len() + CURSOR_BYTES_MAX - positions.iter().map(first_bytes).sum::<usize>();
     out.push(VERSION);
     out.extend_from_slice(&session.to_bytes());
-    let (mut epochs, mut count, mut fits) = (0, 0, true);
+    let epochs = out.len();
+    out.push(0);
     for group in positions.iter() {
-        epochs += 1;
-        count += group.offsets.len();
-        fits &= group.epoch.as_str().len() <= CURSOR_EPOCH_BYTES_MAX;
-    }
-    if !fits || count > CURSOR_POSITIONS_MAX {
-        out.push(OMITTED);
-        return;
-    }
-    out.push(epochs);
-    for group in positions.iter() {
-        out.push(group.epoch.as_str().len() as u8);
-        out.extend_from_slice(group.epoch.as_str().as_bytes());
-        out.push(group.offsets.len() as u8);
-        for (fingerprint, offset) in &group.offsets {
-            out.extend_from_slice(&fingerprint.to_be_bytes());
-            write_offset(out, *offset);
+        end += first_bytes(group);
+        out[epochs] += 1;
+        if write_group(out, group, end) < group.offsets.len() {
+            out[epochs] |= LEFT_OUT;
         }
     }
+}
+
+/// Bytes of a group that has its first position only.
+fn first_bytes(group: &EpochPositions) -> usize {
+    let bits = group.offsets.first().map_or(0, |(_, offset)| u64::BITS - offset.leading_zeros());
+    2 + group.epoch.as_str().len() + FINGERPRINT_BYTES + (bits.max(1) as usize).div_ceil(7)
+}
+
+/// Appends what of a group has room before `end`. Returns how many positions that were.
+fn write_group(out: &mut Vec<u8>, group: &EpochPositions, end: usize) -> usize {
+    out.push(group.epoch.as_str().len() as u8);
+    out.extend_from_slice(group.epoch.as_str().as_bytes());
+    let count = out.len();
+    out.push(0);
+    for (fingerprint, offset) in &group.offsets {
+        let last = out.len();
+        out.extend_from_slice(&fingerprint.to_be_bytes());
+        write_offset(out, *offset);
+        if out.len() > end {
+            out.truncate(last);
+            break;
+        }
+        out[count] += 1;
+    }
+    usize::from(out[count])
 }
 
 impl Cursor {
@@ -73,34 +95,26 @@ impl Cursor {
         let (session, rest) = rest.split_first_chunk::<CONNECTION_ID_BYTES>()?;
         let (&epochs, mut rest) = rest.split_first()?;
         let session = ConnectionId::from_bytes(*session);
-        if version != VERSION {
+        let (left_out, epochs) = (epochs & LEFT_OUT != 0, usize::from(epochs & !LEFT_OUT));
+        if version != VERSION || epochs > CURSOR_EPOCHS || bytes.len() > CURSOR_BYTES_MAX {
             return None;
         }
-        if epochs == OMITTED {
-            return rest.is_empty().then_some(Self { session, positions: None });
-        }
-        if usize::from(epochs) > CURSOR_EPOCHS {
-            return None;
-        }
-        let mut groups: Vec<EpochPositions> = Vec::with_capacity(usize::from(epochs));
-        let mut count = 0;
+        let mut positions: Vec<EpochPositions> = Vec::with_capacity(epochs);
         for _ in 0..epochs {
             let (group, tail) = read_group(rest)?;
-            count += group.offsets.len();
-            if groups.iter().any(|other| other.epoch == group.epoch) {
+            if positions.iter().any(|other| other.epoch == group.epoch) {
                 return None;
             }
-            groups.push(group);
+            positions.push(group);
             rest = tail;
         }
-        let whole = rest.is_empty() && count <= CURSOR_POSITIONS_MAX;
-        whole.then_some(Self { session, positions: Some(groups) })
+        rest.is_empty().then_some(Self { session, positions, left_out })
     }
 
     /// The position in a channel, by its fingerprint.
     #[must_use]
     pub fn position(&self, fingerprint: u64) -> Option<Position> {
-        self.positions.iter().flatten().find_map(|group| group.position(fingerprint))
+        self.positions.iter().find_map(|group| group.position(fingerprint))
     }
 }
 
@@ -109,7 +123,7 @@ fn read_group(bytes: &[u8]) -> Option<(EpochPositions, &[u8])> {
     let (epoch, rest) = rest.split_at_checked(usize::from(epoch_len))?;
     let (&count, mut rest) = rest.split_first()?;
     let epoch = Epoch::parse(std::str::from_utf8(epoch).ok()?)?;
-    if count == 0 || usize::from(epoch_len) > CURSOR_EPOCH_BYTES_MAX {
+    if count == 0 {
         return None;
     }
     let mut offsets = Vec::with_capacity(usize::from(count));

@@ -72,6 +72,8 @@ fn subscribe() {
     check_subscribe(r#","since":{"epoch":"k3f9","offset":9007199254740991}"#, Start::Since(largest));
     check_subscribe(r#","rewind":1"#, Start::Rewind(1));
     check_subscribe(r#","rewind":1000"#, Start::Rewind(1_000));
+    check_subscribe(r#","rewindMs":1"#, Start::RewindMs(1));
+    check_subscribe(r#","rewindMs":31536000000"#, Start::RewindMs(31_536_000_000));
 }
 
 #[test]

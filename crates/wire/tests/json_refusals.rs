@@ -144,7 +144,6 @@ fn reserved_fields() {
     publish(r#""encoding":"base64""#, &reserved("encoding"));
     publish(r#""ack":"disk""#, "bad_request ack: must be 'none', 'node' or 'stored'");
     publish(r#""ttlMs":0"#, "bad_request ttlMs: must be an integer from 1 to 31536000000");
-    subscribe(r#""channel":"a","rewindMs":1"#, &reserved("rewindMs"));
     subscribe(r#""channel":"a","with":["presence"]"#, &reserved("with"));
     connect(r#""inbox":"yes""#, "bad_request inbox: must be 'auto' or 'manual'");
     connect(r#""subscriptions":[{"channel":"a","with":[]}]"#, &reserved("subscriptions[0].with"));
@@ -262,6 +261,13 @@ fn positions_and_rewind() {
         let expected = "bad_request rewind: must be an integer from 1 to 1000";
         subscribe(&format!(r#""channel":"a","rewind":{rewind}"#), expected);
     }
+    for ms in ["0", "31536000001", "-1", "1.5"] {
+        let expected = "bad_request rewindMs: must be an integer from 1 to 31536000000";
+        subscribe(&format!(r#""channel":"a","rewindMs":{ms}"#), expected);
+    }
+    let since = r#""channel":"a","since":{"epoch":"e","offset":1}"#;
+    subscribe(&format!(r#"{since},"rewindMs":1"#), "bad_request rewindMs: must not stand beside 'since'");
+    subscribe(r#""channel":"a","rewind":1,"rewindMs":1"#, "bad_request rewindMs: must not stand beside 'rewind'");
     let both = r#""channel":"a","since":{"epoch":"e","offset":1},"rewind":1"#;
     subscribe(both, "bad_request rewind: must not stand beside 'since'");
     connect(

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use realtime_connector_core::cursor::CursorPositions;
 use realtime_connector_core::limits::SAFE_INTEGER_MAX;
 use realtime_connector_core::position::Epoch;
-use realtime_connector_wire::cursor::{CURSOR_POSITIONS_MAX, Cursor, encode};
+use realtime_connector_wire::cursor::{CURSOR_BYTES_MAX, Cursor, encode};
 use realtime_connector_wire::fuzzing;
 
 fn positions(groups: &[(&str, &[(u64, u64)])]) -> CursorPositions {
@@ -51,30 +51,35 @@ fn the_form_is_the_one_that_is_documented() {
     assert_eq!(packed(&CursorPositions::default()), nothing);
 }
 
+/// A cursor of more than 38 positions held none of them.
 #[test]
-fn too_many_positions_leave_only_the_session() {
-    let offsets: Vec<_> = (0..39).map(|index| (index, index)).collect();
-    let most = Cursor::decode(&packed(&positions(&[("k3f9", &offsets[..CURSOR_POSITIONS_MAX])]))).expect("a cursor");
-    assert_eq!(most.positions.map(|groups| groups[0].offsets.len()), Some(38));
-    let more = Cursor::decode(&packed(&positions(&[("k3f9", &offsets)]))).expect("a cursor");
-    assert_eq!((more.session, more.positions), (connection(), None));
-    let long = "e".repeat(17);
-    let longer = Cursor::decode(&packed(&positions(&[(&long, &[(1, 1)])]))).expect("a cursor");
-    assert_eq!(longer.positions, None);
+fn a_cursor_holds_as_many_positions_as_have_room_and_says_that_some_had_none() {
+    let held = |epoch: &str, offsets: &[(u64, u64)]| {
+        let bytes = packed(&positions(&[(epoch, offsets)]));
+        assert!(bytes.len() <= CURSOR_BYTES_MAX, "{} bytes", bytes.len());
+        let cursor = Cursor::decode(&bytes).expect("a cursor");
+        assert_eq!(cursor.session, connection());
+        let named = cursor.positions.first().map_or(&[][..], |group| &group.offsets);
+        assert_eq!(named, &offsets[..named.len()], "the first ones have precedence");
+        assert_eq!(cursor.left_out, named.len() < offsets.len());
+        named.len()
+    };
+    let young: Vec<_> = (0..1_000).map(|index| (index, 999)).collect();
+    let old: Vec<_> = (0..1_000).map(|index| (index, SAFE_INTEGER_MAX)).collect();
+    assert_eq!(held("k3f9", &young), 71);
+    assert_eq!(held("k3f9", &young[..71]), 71);
+    assert_eq!(held(&"e".repeat(64), &old), 40);
 }
 
 #[test]
-fn the_largest_cursor_fits_its_kibibyte_when_it_is_sealed() {
-    /// Salt and number of the key, and tag of AES-GCM.
-    const SEAL_BYTES: usize = 16 + 16;
-    let epochs: Vec<String> = (0..4).map(|index| format!("{index}{}", "e".repeat(15))).collect();
-    let offsets = [(u64::MAX, SAFE_INTEGER_MAX); CURSOR_POSITIONS_MAX];
-    let groups: Vec<_> =
-        epochs.iter().enumerate().map(|(index, epoch)| (epoch.as_str(), &offsets[index * 9..][..9])).collect();
-    let plain = packed(&positions(&groups));
-    // The two positions that are left over.
-    let bytes = plain.len() + 2 * 16;
-    assert_eq!((bytes, (bytes + SEAL_BYTES).div_ceil(3) * 4), (695, 972));
+fn each_epoch_has_room_for_its_first_position() {
+    let many: Vec<_> = (0..100).map(|index| (index, 1)).collect();
+    let cursor = positions(&[("a", &many), ("b", &many), ("c", &many[..1])]);
+    let bytes = packed(&cursor);
+    let cursor = Cursor::decode(&bytes).expect("a cursor");
+    let counts: Vec<_> = cursor.positions.iter().map(|group| (group.epoch.as_str(), group.offsets.len())).collect();
+    assert_eq!((counts, cursor.left_out), (vec![("a", 77), ("b", 1), ("c", 1)], true));
+    assert!(bytes.len() <= CURSOR_BYTES_MAX);
 }
 
 #[test]
@@ -102,7 +107,8 @@ fn other_bytes_are_no_cursor() {
     assert_eq!(changed(14, 0), None, "an epoch left over");
     assert_eq!(changed(14, 2), None, "an epoch missing");
     assert_eq!(changed(14, 5), None, "more epochs than there may be");
-    assert_eq!(changed(14, 255), None, "positions behind the word that there are none");
+    assert_eq!(changed(14, 0x81).map(|it| it.left_out), Some(true), "others had no room");
+    assert_eq!(Cursor::decode(&[&good[..], &[0; CURSOR_BYTES_MAX]].concat()), None, "too long");
     assert_eq!(changed(15, 255), None, "an epoch beyond the end");
     assert_eq!(changed(16, b'-'), None, "no epoch");
     assert_eq!(changed(16, 0xff), None, "no UTF-8");
@@ -125,13 +131,14 @@ fn other_bytes_are_no_cursor() {
 proptest! {
     #[test]
     fn a_cursor_comes_back(
-        epoch in "[A-Za-z0-9]{1,16}",
-        offsets in vec((any::<u64>(), prop_oneof![0..1_000_u64, 0..=SAFE_INTEGER_MAX]), 1..=CURSOR_POSITIONS_MAX),
+        epoch in "[A-Za-z0-9]{1,64}",
+        offsets in vec((any::<u64>(), prop_oneof![0..1_000_u64, 0..=SAFE_INTEGER_MAX]), 1..=40),
     ) {
         let positions = positions(&[(&epoch, &offsets)]);
         let bytes = packed(&positions);
         let groups: Vec<_> = positions.iter().cloned().collect();
-        prop_assert_eq!(Cursor::decode(&bytes), Some(Cursor { session: connection(), positions: Some(groups) }));
+        let expected = Cursor { session: connection(), positions: groups, left_out: false };
+        prop_assert_eq!(Cursor::decode(&bytes), Some(expected));
         fuzzing::sse_cursor(&bytes);
     }
 

@@ -12,7 +12,7 @@ use crate::limits;
 use crate::options::HistoryOptions;
 use crate::position::{Epoch, Gap, GapReason, Offset, Position, Start};
 use crate::record::Record;
-use crate::time::Time;
+use crate::time::{Time, UnixMs};
 
 #[derive(Debug)]
 pub(crate) struct Ring {
@@ -235,17 +235,28 @@ impl Ring {
         }
     }
 
-    /// Resolves where a subscription starts.
-    pub(crate) fn window(&self, start: &Start) -> Window {
-        let live = Window { position: self.head, recovered: None, gap: None };
-        match start {
-            Start::Now => live,
-            Start::Rewind(count) => {
-                Window { position: self.floor.max(self.head.saturating_sub(u64::from(*count))), ..live }
+    /// Resolves where a subscription starts. Fails with the place that the log has to look for.
+    pub(crate) fn window(&self, start: &Start, wall: UnixMs) -> Result<Window, At> {
+        Ok(match start {
+            Start::Now => self.from(self.head + 1),
+            Start::Rewind(count) => self.from((self.head + 1).saturating_sub(u64::from(*count))),
+            Start::RewindMs(ms) => {
+                let at = At::Time(UnixMs(wall.0.saturating_sub(*ms)));
+                match self.locate(&at) {
+                    Some(first) => self.from(first),
+                    None if self.floor == self.trimmed => self.from(self.head + 1),
+                    None => return Err(at),
+                }
             }
             Start::Beginning(epoch) => self.since(epoch, self.origin),
             Start::Since(position) => self.since(&position.epoch, position.offset),
-        }
+        })
+    }
+
+    /// Where a subscription starts that gets its first message at this offset, or the first one that is retained.
+    pub(crate) fn from(&self, first: Offset) -> Window {
+        let position = first.saturating_sub(1).clamp(self.floor, self.head);
+        Window { position, recovered: None, gap: None }
     }
 
     fn since(&self, epoch: &Epoch, offset: Offset) -> Window {

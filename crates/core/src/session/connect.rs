@@ -15,8 +15,8 @@ pub(crate) struct Connecting {
     pub(crate) taking_over: bool,
     /// It continues a former session.
     pub(crate) resumed: bool,
-    /// What the client has of channels that only the former session knows.
-    pub(crate) positions: Vec<EpochPositions>,
+    /// What the client's cursor says of channels that only the former session knows, if it has one.
+    pub(crate) positions: Option<Vec<EpochPositions>>,
     /// Answers outstanding, those of `$all` and `$user` included.
     pub(crate) pending: usize,
 }

@@ -150,6 +150,8 @@ pub(crate) struct Extras {
     pub(crate) meta: Option<Bytes>,
     /// The connections this session had before.
     pub(crate) formers: Formers,
+    /// The worker of the last of them keeps what it left until this one has been written to.
+    pub(crate) inherits: bool,
     /// When its authorisation is over, with the skew of clocks.
     pub(crate) expires: Option<Time>,
     /// What it has taken of its user's messages.
@@ -201,6 +203,8 @@ pub(crate) struct Session {
     pub(crate) ping_queued: bool,
     /// Requests at homes that will be answered into the outbox.
     pub(crate) in_flight: u16,
+    /// Those of them that ask about the past.
+    pub(crate) questions: u8,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) outbox: Outbox,
     pub(crate) last_seen: Time,

@@ -11,10 +11,14 @@ use crate::options::Options;
 type Frames = VecDeque<Rc<Frame>>;
 
 /// A bounded queue that owns storage only while something waits: an idle connection pays 16 bytes.
+///
+/// Records and answers have bounds of their own: a page of history that is still on its way to a client keeps no message from it.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     frames: Option<Box<Frames>>,
-    bytes: u32,
+    /// Of all but the answers.
+    record_bytes: u32,
+    answer_bytes: u32,
 }
 
 /// Storage of empty outboxes, for reuse by the next connection that has something to say.
@@ -32,28 +36,40 @@ impl Outbox {
     }
 
     pub(crate) const fn bytes(&self) -> u32 {
-        self.bytes
+        self.record_bytes.saturating_add(self.answer_bytes)
+    }
+
+    fn add(&mut self, frame: &Frame) {
+        let bytes = if frame.event().is_answer() { &mut self.answer_bytes } else { &mut self.record_bytes };
+        *bytes = bytes.saturating_add(frame.cost());
+    }
+
+    fn subtract(&mut self, frame: &Frame) {
+        let bytes = if frame.event().is_answer() { &mut self.answer_bytes } else { &mut self.record_bytes };
+        *bytes = bytes.saturating_sub(frame.cost());
     }
 
     /// Whether a record of this cost may wait here. An empty outbox takes any record, or a large one would never arrive.
     pub(crate) fn has_room(&self, cost: u32, options: &Options) -> bool {
         self.is_empty()
-            || (self.len() < options.outbox_records as usize && self.bytes.saturating_add(cost) <= options.outbox_bytes)
+            || (self.len() < options.outbox_records as usize
+                && self.record_bytes.saturating_add(cost) <= options.outbox_bytes)
     }
 
     /// Whether replies have piled up so that no more commands should be read.
     pub(crate) fn is_congested(&self, options: &Options) -> bool {
-        self.len() >= (options.outbox_records + limits::OUTBOX_REPLIES) as usize
+        self.answer_bytes >= limits::OUTBOX_ANSWER_BYTES
+            || self.len() >= (options.outbox_records + limits::OUTBOX_REPLIES) as usize
     }
 
     pub(crate) fn push(&mut self, frame: Rc<Frame>, pool: &mut OutboxPool) {
-        self.bytes = self.bytes.saturating_add(frame.cost());
+        self.add(&frame);
         self.frames.get_or_insert_with(|| pool.0.pop().unwrap_or_default()).push_back(frame);
     }
 
     /// Puts a frame before all others.
     pub(crate) fn push_first(&mut self, frame: Rc<Frame>, pool: &mut OutboxPool) {
-        self.bytes = self.bytes.saturating_add(frame.cost());
+        self.add(&frame);
         self.frames.get_or_insert_with(|| pool.0.pop().unwrap_or_default()).push_front(frame);
     }
 
@@ -64,7 +80,7 @@ impl Outbox {
     /// Takes the last frame back, if it is nobody else's.
     pub(crate) fn pop_last(&mut self) -> Option<Rc<Frame>> {
         let frame = self.frames.as_mut().and_then(|frames| frames.pop_back())?;
-        self.bytes = self.bytes.saturating_sub(frame.cost());
+        self.subtract(&frame);
         Some(frame)
     }
 
@@ -74,29 +90,25 @@ impl Outbox {
 
     /// Drops the first `count` frames, which have been written; the last one returns the storage.
     pub(crate) fn consume(&mut self, count: usize, pool: &mut OutboxPool) {
-        let Some(frames) = &mut self.frames else { return };
+        let Some(mut frames) = self.frames.take() else { return };
         if count >= frames.len() {
             frames.clear();
-            self.bytes = 0;
+            (self.record_bytes, self.answer_bytes) = (0, 0);
         } else {
-            for frame in frames.drain(..count) {
-                self.bytes = self.bytes.saturating_sub(frame.cost());
-            }
+            frames.drain(..count).for_each(|frame| self.subtract(&frame));
         }
-        if frames.is_empty()
-            && let Some(storage) = self.frames.take()
-        {
-            pool.put(storage);
-        }
+        if frames.is_empty() { pool.put(frames) } else { self.frames = Some(frames) }
     }
 
     /// Takes out what does not stay. Returns how many frames that were.
     pub(crate) fn retain(&mut self, stays: impl Fn(&Frame) -> bool, pool: &mut OutboxPool) -> usize {
-        let Some(frames) = &mut self.frames else { return 0 };
+        let Some(mut frames) = self.frames.take() else { return 0 };
         let before = frames.len();
         frames.retain(|frame| stays(frame));
         let removed = before - frames.len();
-        self.bytes = frames.iter().fold(0, |bytes, frame| bytes.saturating_add(frame.cost()));
+        (self.record_bytes, self.answer_bytes) = (0, 0);
+        frames.iter().for_each(|frame| self.add(frame));
+        self.frames = Some(frames);
         self.consume(0, pool);
         removed
     }

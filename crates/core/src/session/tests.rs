@@ -1,5 +1,9 @@
 //! Scripts about continuing a session.
 
+use crate::id::{AppId, ChannelName, ConnectionKey};
+use crate::limits;
+use crate::session::{Formers, Legacy, Waiting};
+use crate::time::Time;
 use crate::worker::testing::check;
 
 #[test]
@@ -121,4 +125,111 @@ fn the_application_is_told() {
         app < 2 resumed ada
         ",
     );
+}
+
+/// The session was gone with the connection that had taken it over, although nothing of it had reached the client.
+#[test]
+fn a_token_is_good_until_its_session_has_been_continued_in_earnest() {
+    check(
+        "
+        bo opens connect
+        bo < connected
+        ada opens connect news
+        ada < connected [news 0..0]
+        ada drops
+        eve opens as=ada continues=ada connect & eve takes 0
+        eve drops
+        pass 100s
+        kim opens as=ada continues=ada connect & kim takes 0
+        kim drops
+        joe opens as=ada continues=ada connect
+        joe < connected resumed [news 0..0]
+        copy opens as=ada continues=ada connect
+        copy < connected
+        bo > publish news a
+        joe < news 1 a
+        ",
+    );
+}
+
+#[test]
+fn a_session_that_was_not_continued_in_earnest_waits_no_longer_than_others() {
+    check(
+        "
+        ada opens connect news
+        ada < connected [news 0..0]
+        ada drops
+        pass 100s
+        eve opens as=ada continues=ada connect & eve takes 0
+        eve drops
+        pass 21s
+        kim opens as=ada continues=ada connect
+        kim < connected
+        ",
+    );
+}
+
+/// The same for a session whose connection was still there: it was ended, and its channels went with the new one.
+#[test]
+fn a_ghost_that_was_ended_is_continued_by_whoever_comes_next() {
+    check(
+        "
+        ada opens connect news
+        ada < connected [news 0..0]
+        eve opens as=ada continues=ada connect & eve takes 0
+        ada < goaway TakenOver
+        eve drops
+        kim opens as=ada continues=ada connect
+        kim < connected resumed [news 0..0]
+        ",
+    );
+}
+
+#[test]
+fn of_two_that_continue_a_session_only_the_later_one_lives() {
+    check(
+        "
+        ada opens connect news
+        ada < connected [news 0..0]
+        ada drops
+        eve opens as=ada continues=ada connect & eve takes 0
+        kim opens as=ada continues=ada connect
+        kim < connected resumed [news 0..0]
+        eve takes 9
+        eve reads
+        eve < connected resumed [news 0..0]
+        eve < goaway TakenOver
+        copy opens as=ada continues=ada connect
+        copy < connected
+        kim > ping #1
+        kim < pong #1
+        ",
+    );
+}
+
+/// Only their number was bounded: with as many and as long channels as there may be they took gigabytes.
+#[test]
+fn sessions_that_wait_are_bounded_in_bytes_and_the_oldest_give_way() {
+    let key = |slot| ConnectionKey { slot, generation: 1 };
+    let name = |index| ChannelName::parse(&format!("{index:0>255}")).expect("a name");
+    let legacy = Legacy {
+        app: AppId::default(),
+        user: None,
+        channels: (0..1_000).map(name).collect(),
+        meta: None,
+        formers: Formers::new(),
+    };
+    let mut waiting = Waiting::default();
+    for slot in 0..1_000 {
+        waiting.put(Time::default(), key(slot), legacy.clone(), None);
+    }
+    let most = limits::RESUMABLE_BYTES as usize / (1_000 * limits::CHANNEL_BYTES_MAX);
+    assert!(waiting.len() <= most, "{} sessions of a quarter MiB each", waiting.len());
+    assert!(waiting.get_mut(Time::default(), key(0)).is_none());
+    assert!(waiting.get_mut(Time::default(), key(999)).is_some());
+    let now = Time::from_ms(200_000);
+    waiting.forget(now);
+    assert_eq!(waiting.len(), 0);
+    waiting.put(now, key(7), legacy, None);
+    assert!(waiting.get_mut(now, key(7)).is_some(), "what was dropped is free again");
 }

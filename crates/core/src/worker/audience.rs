@@ -30,6 +30,8 @@ pub(crate) struct Local {
     pub(crate) channel: ChannelKey,
     pub(crate) fingerprint: u64,
     pub(crate) home_worker: WorkerId,
+    /// Its messages are kept in a store, which a page may have to wait for.
+    pub(crate) stored: bool,
     /// The home's name for it, once known.
     pub(crate) home: Option<SlotKey>,
     pub(crate) epoch: Option<Epoch>,
@@ -75,11 +77,13 @@ impl Worker {
         }
         let fingerprint = channel.fingerprint();
         let home_worker = self.home_worker(fingerprint);
+        let stored = self.options.retention(channel).is_some();
         let key = self.locals.insert_with(|key| Local {
             key,
             channel: channel.clone(),
             fingerprint,
             home_worker,
+            stored,
             home: None,
             epoch: None,
             head: 0,

@@ -1,17 +1,20 @@
 //! Catching up: subscriptions that are Behind pull pages until they reach the head.
+//!
+//! A page of a channel in memory is there at once, one of a stored channel may have to be read first. So a session waits for one of
+//! the former and a few of the latter at the same time, and a store that is slow holds up no other channel.
 
 use super::Worker;
 use super::peers::{Peer, Pull, Pulled};
 use crate::event::Event;
 use crate::frame::Frame;
-use crate::id::{Audience, SlotKey};
+use crate::id::{Audience, ConnectionKey, SlotKey};
 use crate::inbox::Policy;
 use crate::limits;
 use crate::position::{Gap, GapReason, Offset, Position};
 use crate::session::Link;
 
 impl Worker {
-    /// Notes that a session may have something to pull. Only an empty outbox pulls, so a slow reader holds one page at most.
+    /// Notes that a session may have something to pull. Only an empty outbox pulls, so a slow reader holds few pages at most.
     pub(crate) fn schedule_pull(&mut self, slot: u32) {
         let Some(session) = self.sessions.at_slot_mut(slot) else { return };
         if session.outbox.is_empty() && session.listens() {
@@ -19,48 +22,64 @@ impl Worker {
         }
     }
 
-    /// Asks for one page for each session that waits for one, as far as credits go.
+    /// Asks for pages for each session that waits for some, as far as credits go.
     pub(crate) fn settle_pulls(&mut self) {
         let mut refused = 0;
         for _ in 0..self.pulls.len() {
             let Some(key) = self.pulls.pop_front() else { return };
-            let Some(session) = self.sessions.get_mut(key) else { continue };
-            let pulling = |link: &Link| matches!(link, Link::Behind { pulling: true, .. });
-            if !session.outbox.is_empty() || session.subscriptions.iter().any(|it| pulling(&it.link)) {
+            if self.pull_for(key) {
                 continue;
             }
-            let (room, inbox) = (session.inbox_room(), self.options.inbox);
-            let is_inbox =
-                |local: u32| inbox.is_some() && matches!(self.locals.at(local).channel.audience, Audience::User(_));
-            let mut behind = session.subscriptions.iter_mut().filter(|it| matches!(it.link, Link::Behind { .. }));
-            // Who has too much to ack gets no more of its inbox, and everything else.
-            let mut held = None;
-            let next = behind.find(|it| {
-                let waits = room == 0 && is_inbox(it.local);
-                held = held.or_else(|| waits.then_some(it.local));
-                !waits
-            });
-            self.held.extend(held.map(|local| (local, key)));
-            let Some(subscription) = next else { continue };
-            let device = session.profile.device().filter(|_| inbox.is_some_and(|it| it.policy == Policy::Each));
-            let room = if is_inbox(subscription.local) { room } else { usize::MAX };
-            let local = self.locals.at(subscription.local);
-            let (Some(home), to) = (local.home, local.home_worker) else { continue };
-            if !self.peers.can_pull(to) {
-                self.pulls.push_back(key);
-                refused += 1;
-                if refused == limits::PULLS_REFUSED {
-                    return;
-                }
-                continue;
-            }
-            if let Link::Behind { next, pulling, .. } = &mut subscription.link {
-                *pulling = true;
-                let (worker, next) = (self.id, *next);
-                let pull = Pull { connection: key, worker, local: local.key, home, next, room, device };
-                self.peers.request(to, Peer::Pull(pull));
+            self.pulls.push_back(key);
+            refused += 1;
+            if refused == limits::PULLS_REFUSED {
+                return;
             }
         }
+    }
+
+    /// Asks for what a session may wait for at once: a page of one channel in memory, and of a few stored ones. Returns whether there
+    /// were credits for all of it.
+    fn pull_for(&mut self, key: ConnectionKey) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return true };
+        if !session.outbox.is_empty() {
+            return true;
+        }
+        let (mut stored, mut memory) = (0, 0);
+        for subscription in &session.subscriptions {
+            if let Link::Behind { pulling: true, .. } = subscription.link {
+                let is_stored = self.locals.at(subscription.local).stored;
+                *(if is_stored { &mut stored } else { &mut memory }) += 1;
+            }
+        }
+        let mut has_credits = true;
+        let (room, policy) = (session.inbox_room(), self.options.inbox.map(|inbox| inbox.policy));
+        for subscription in &mut session.subscriptions {
+            let Link::Behind { next, pulling: pulling @ false, .. } = &mut subscription.link else { continue };
+            let local = self.locals.at(subscription.local);
+            let is_inbox = policy.is_some() && matches!(local.channel.audience, Audience::User(_));
+            if is_inbox && room == 0 {
+                // Who has too much to ack gets no more of its inbox, and everything else.
+                self.held.insert((subscription.local, key));
+                continue;
+            }
+            let (Some(home), to) = (local.home, local.home_worker) else { continue };
+            let (count, most) = if local.stored { (&mut stored, limits::STORED_PULLS) } else { (&mut memory, 1) };
+            if *count >= most {
+                continue;
+            }
+            if !self.peers.can_pull(to, local.stored) {
+                has_credits = false;
+                continue;
+            }
+            *count += 1;
+            *pulling = true;
+            let room = if is_inbox { room } else { usize::MAX };
+            let device = session.profile.device().filter(|_| is_inbox && policy == Some(Policy::Each));
+            let pull = Pull { connection: key, worker: self.id, local: local.key, home, next: *next, room, device };
+            self.peers.request(to, Peer::Pull(pull));
+        }
+        has_credits
     }
 
     /// A page has come, and whatever becomes of it the session may ask for the next.

@@ -9,7 +9,7 @@ use super::Worker;
 use super::call::ChannelInfo;
 use super::output::{Lifecycle, Output};
 use super::peers::{Attach, AttachFor, Attached, HistoryAsk, Peer};
-use crate::history::{Page, Ring};
+use crate::history::{Page, Ring, Window};
 use crate::id::{Audience, ChannelKey, DeviceId, SlotKey, WorkerId};
 use crate::inbox::{Inbox, InboxAsk, Loading};
 use crate::limits;
@@ -177,7 +177,7 @@ impl Worker {
             return;
         }
         match request {
-            Parked::Attach(attach) => self.handle_attach(key, *attach),
+            Parked::Attach(attach) => self.handle_attach(key, attach),
             Parked::Publish(draft) => self.handle_draft(key, *draft),
             Parked::History(ask) => self.handle_history_ask(key, *ask),
             Parked::Purge { ticket, through, .. } => self.handle_purge(key, ticket, through),
@@ -185,11 +185,24 @@ impl Worker {
         }
     }
 
-    fn handle_attach(&mut self, key: SlotKey, attach: Attach) {
+    fn handle_attach(&mut self, key: SlotKey, attach: Box<Attach>) {
         self.trim_home(key);
-        let listens = attach.listener.as_ref().and_then(|listener| self.begin_listening(key, &attach.start, listener));
+        if let Some(listener) = &attach.listener
+            && let Some(window) = self.begin_listening(key, &attach.start, listener)
+        {
+            return self.attach_at(key, *attach, window);
+        }
+        let wall = self.now.wall;
         let Some(home) = self.home_mut(key) else { return };
-        let window = listens.unwrap_or_else(|| home.ring.window(&attach.start));
+        match home.ring.window(&attach.start, wall) {
+            Ok(window) => self.attach_at(key, *attach, window),
+            Err(at) => self.seek_start(key, attach, at),
+        }
+    }
+
+    /// A worker listens from here on.
+    pub(crate) fn attach_at(&mut self, key: SlotKey, attach: Attach, window: Window) {
+        let Some(home) = self.home_mut(key) else { return };
         let was_vacant = home.connections() == 0;
         let interest = home.interest(attach.worker, attach.local);
         match attach.asker {

@@ -44,6 +44,7 @@ impl Worker {
             awaiting_pong: false,
             ping_queued: false,
             in_flight: 0,
+            questions: 0,
             subscriptions: Vec::new(),
             outbox: Outbox::default(),
             last_seen: now.time,

@@ -13,9 +13,10 @@ use super::input::LogFailure;
 use super::output::Output;
 use super::peers::{HistoryAnswer, HistoryAsk, Peer};
 use super::publishing::log_failure;
+use super::rewinding::Seeker;
 use crate::command::{History, Listen};
 use crate::event::{Event, Outcome};
-use crate::history::{At, Direction, Extent, Found, HistoryPage, Page, PageBounds, Rest, Wanted};
+use crate::history::{At, Direction, Extent, Found, HistoryPage, Page, PageBounds, Query, Rest, Wanted};
 use crate::id::{ChannelKey, ConnectionKey, SlotKey};
 use crate::inbox::{Actor, Inbox};
 use crate::limits;
@@ -76,10 +77,28 @@ impl Worker {
             let rejection = Rejection::new(RejectionKind::Forbidden, "may not read history");
             return self.reject(key, reply, rejection.on(channel));
         }
+        self.ask_for_session(key, reply, (channel, history.query), None);
+    }
+
+    /// Asks the home of a channel on behalf of a session: for history, or for what is pending in an inbox.
+    pub(crate) fn ask_for_session(
+        &mut self,
+        key: ConnectionKey,
+        reply: Reply,
+        (channel, query): (ChannelKey, Query),
+        inbox: Option<Actor>,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.questions >= limits::QUESTIONS_IN_FLIGHT {
+            // Only those that come by POST are read while others wait.
+            let rejection = Rejection::new(RejectionKind::Overloaded, "too many questions of this connection wait");
+            return self.reject(key, reply, rejection.retry_after_ms(100));
+        }
         session.in_flight += 1;
+        session.questions += 1;
         let origin = Origin::Session { worker: self.id, connection: key, reply };
         let home = self.home_worker(channel.fingerprint());
-        let ask = HistoryAsk { origin, channel, query: history.query, inbox: None };
+        let ask = HistoryAsk { origin, channel, query, inbox };
         self.peers.request(home, Peer::History(Box::new(ask)));
     }
 
@@ -95,6 +114,12 @@ impl Worker {
                 self.respond(key, reply, Event::Ok { reference: reply.reference(), outcome });
             }
             Err(rejection) => self.reject(key, reply, rejection),
+        }
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.questions -= 1;
+            if session.questions + 1 == limits::QUESTIONS_IN_FLIGHT {
+                self.wake_reader(key.slot);
+            }
         }
         self.land(key);
     }
@@ -121,19 +146,16 @@ impl Worker {
         if home.ring.floor() == home.ring.trimmed() {
             return self.place_found(key, ask, None);
         }
-        let ticket = self.next_location;
-        self.next_location += 1;
-        let channel = ask.channel.clone();
-        self.locating.insert(ticket, ask);
-        self.peers.outputs.push_back(Output::LocateInLog { home: key, channel, ticket, at: place });
+        self.seek(key, place, Seeker::History(ask));
     }
 
     /// The log has looked for a message.
     pub(crate) fn handle_located(&mut self, key: SlotKey, ticket: u64, result: Result<Option<Offset>, LogFailure>) {
-        let Some(ask) = self.locating.remove(&ticket) else { return };
-        match result {
-            Ok(found) => self.place_found(key, ask, found),
-            Err(failure) => self.answer_history(ask.origin, Err(log_failure(failure))),
+        match (self.locating.remove(&ticket), result) {
+            (Some(Seeker::History(ask)), Ok(found)) => self.place_found(key, ask, found),
+            (Some(Seeker::History(ask)), Err(failure)) => self.answer_history(ask.origin, Err(log_failure(failure))),
+            (Some(Seeker::Attach(attach, head)), result) => self.handle_start_located(key, attach, head, result),
+            (None, _) => {}
         }
     }
 

@@ -148,7 +148,7 @@ impl Worker {
         }
     }
 
-    fn wake_home_later(&mut self, key: SlotKey) {
+    pub(super) fn wake_home_later(&mut self, key: SlotKey) {
         let now = self.now.time;
         self.wheel.arm(Timer::Channel(key), now.after(limits::LOG_RETRY), now);
     }
@@ -164,6 +164,7 @@ impl Worker {
         self.unserved = others;
         let again: Vec<Pull> = again;
         again.into_iter().for_each(|pull| self.handle_pull(pull));
+        self.seek_again(key);
     }
 
     pub(crate) fn handle_pull(&mut self, pull: Pull) {

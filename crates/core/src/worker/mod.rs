@@ -27,6 +27,7 @@ mod peers;
 pub mod publishing;
 mod purging;
 mod resuming;
+mod rewinding;
 mod sessions;
 mod state;
 mod subscribing;
@@ -54,7 +55,8 @@ pub use input::{Input, LogFailure, NotAppended, Opened};
 pub use output::{DisconnectReason, Lifecycle, Output, Persist};
 pub use peers::PeerMessage;
 pub(crate) use peers::Peers;
-use peers::{Attach, AttachFor, HistoryAsk, Peer, Pull, TakenOver};
+use peers::{Attach, AttachFor, Peer, Pull, TakenOver};
+use rewinding::Seeker;
 use sessions::Sessions;
 
 use crate::event::Event;
@@ -110,11 +112,13 @@ pub struct Worker {
     home_index: HashMap<ChannelKey, SlotKey>,
     history_bytes: u64,
     blocks: Blocks<Reader>,
-    /// Questions whose place in the past the log is looking for. Bounded by the credits of the askers and the front's permits.
-    locating: HashMap<u64, HistoryAsk>,
+    /// Who waits for the log to find a place in the past. Bounded by the credits of the askers and the front's permits.
+    locating: HashMap<u64, Seeker>,
     next_location: u64,
     /// Pulls that the log could not serve and will be asked for again. Bounded by the credits of the askers.
     unserved: Vec<Pull>,
+    /// Subscriptions whose beginning the log could not find and will be asked for again. Bounded in the same way.
+    unfound: Vec<(SlotKey, Box<Attach>)>,
     peers: Peers,
     walk: Option<Walk>,
     wheel: Wheel,
@@ -132,6 +136,8 @@ pub struct Worker {
     frames: FrameCache,
     heartbeat: Rc<Frame>,
     ping: Rc<Frame>,
+    /// Brings a cursor to an event stream that has nothing else to bring it.
+    bookmark: Rc<Frame>,
     nonce: u32,
     figures: Figures,
 }
@@ -171,6 +177,7 @@ impl Worker {
             locating: HashMap::new(),
             next_location: 0,
             unserved: Vec::new(),
+            unfound: Vec::new(),
             walk: None,
             wheel: Wheel::new(now.time),
             expected: now.time,
@@ -184,6 +191,7 @@ impl Worker {
             frames: FrameCache::new(),
             heartbeat: Frame::new(Event::Heartbeat),
             ping: Frame::new(Event::Ping),
+            bookmark: Frame::moving(Event::Heartbeat, 256, Some((SlotKey::NOBODY, 0))),
             nonce: 0,
             figures: Figures::default(),
         };
@@ -266,6 +274,7 @@ impl Worker {
                 self.peers.return_credit(from);
                 self.handle_taken_over(taken);
             }
+            Peer::Succession(said) => said.into_iter().for_each(|said| self.handle_succession(from, said)),
             Peer::Deliver { local, record } => self.handle_deliver(local, record),
             Peer::Behind { locals } => locals.into_iter().for_each(|local| self.handle_behind(local)),
             Peer::Interest { home, channel, local, count } => self.handle_interest(from, home, channel, local, count),

@@ -4,6 +4,7 @@
 //! - A *request* takes a credit, which reserves the place of its answer. Answers therefore always find room.
 //! - A *delivery* needs no credit but room: entries and bytes. Where there is none, the channel falls behind at that worker: no
 //!   more deliveries until one `Behind` notice is through and the worker has pulled itself up to the head.
+//! - *Succession* (which connection goes on with a session) is told when there is room.
 //! - *Interest* (how many listen) is state: the newest count is sent when there is room, so a leave cannot be lost.
 
 use std::collections::VecDeque;
@@ -48,6 +49,7 @@ pub(crate) enum Peer {
     InboxNews(Box<InboxNews>),
     TakeOver(Box<TakeOver>),
     TakenOver(TakenOver),
+    Succession(Vec<Succession>),
     Deliver {
         local: SlotKey,
         record: Arc<Record>,
@@ -83,6 +85,7 @@ impl PeerMessage {
             | Peer::Inbox(_)
             | Peer::InboxAnswer(_)
             | Peer::InboxNews(_)
+            | Peer::Succession(_)
             | Peer::Behind { .. }
             | Peer::Interest { .. } => 0,
         }
@@ -92,7 +95,11 @@ impl PeerMessage {
     #[must_use]
     pub const fn takes_room(&self) -> bool {
         match self.0 {
-            Peer::Deliver { .. } | Peer::Behind { .. } | Peer::Interest { .. } | Peer::InboxNews(_) => true,
+            Peer::Deliver { .. }
+            | Peer::Behind { .. }
+            | Peer::Interest { .. }
+            | Peer::Succession(_)
+            | Peer::InboxNews(_) => true,
             Peer::Attach(_)
             | Peer::Attached(_)
             | Peer::Refused { .. }
@@ -227,6 +234,15 @@ pub(crate) struct TakenOver {
     pub(crate) legacy: Option<Box<Legacy>>,
 }
 
+/// What the workers of a former and of a later connection of a session tell each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Succession {
+    /// The heir has been written to: nobody will come for what the former one left behind.
+    Settled { former: ConnectionKey, heir: ConnectionKey },
+    /// The session goes on elsewhere.
+    Ousted { connection: ConnectionKey },
+}
+
 #[derive(Debug)]
 struct Link {
     credits: u32,
@@ -234,6 +250,8 @@ struct Link {
     room_bytes: u64,
     /// Channels, by the peer's name for them, whose notice has not been sent.
     behind: Vec<(SlotKey, SlotKey)>,
+    /// What has not been sent for want of room: at most one for each connection that continues a session, and one for each session.
+    succession: Vec<Succession>,
 }
 
 /// A worker's links to all workers of its node, itself included.
@@ -241,6 +259,8 @@ struct Link {
 pub(crate) struct Peers {
     links: Vec<Link>,
     requests_per_command: u32,
+    /// Credits of each link that pulls of stored channels do not take.
+    memory_pulls: u32,
     pub(crate) outputs: VecDeque<Output>,
     /// Ephemeral messages dropped because a queue was full.
     pub(crate) signals_dropped: u64,
@@ -254,10 +274,12 @@ impl Peers {
             room_entries: bounds.deliveries,
             room_bytes: bounds.delivery_bytes,
             behind: Vec::new(),
+            succession: Vec::new(),
         };
         Self {
             links: (0..workers).map(|_| link()).collect(),
             requests_per_command: options.requests_per_command(),
+            memory_pulls: bounds.credits.saturating_sub(options.requests_per_command()) / 2,
             outputs: VecDeque::new(),
             signals_dropped: 0,
         }
@@ -277,9 +299,11 @@ impl Peers {
     }
 
     /// Whether this peer would take one request and leave those of a command. Commands wait for every peer, so pulls that took
-    /// the last credits of one would keep all connections of this worker from being heard.
-    pub(crate) fn can_pull(&self, worker: WorkerId) -> bool {
-        self.links[usize::from(worker.0)].credits > self.requests_per_command
+    /// the last credits of one would keep all connections of this worker from being heard. Pulls of stored channels leave half of the
+    /// others to those of channels in memory, which wait for no store.
+    pub(crate) fn can_pull(&self, worker: WorkerId, stored: bool) -> bool {
+        let reserved = if stored { self.memory_pulls } else { 0 };
+        self.links[usize::from(worker.0)].credits > self.requests_per_command + reserved
     }
 
     pub(crate) fn request(&mut self, to: WorkerId, request: Peer) {
@@ -307,7 +331,7 @@ impl Peers {
 
     /// Whether a notice waits for room in some queue.
     pub(crate) fn holds_notices(&self) -> bool {
-        self.links.iter().any(|link| !link.behind.is_empty())
+        self.links.iter().any(|link| !link.behind.is_empty() || !link.succession.is_empty())
     }
 
     fn take_room(&mut self, to: WorkerId, bytes: u32) -> bool {
@@ -352,11 +376,20 @@ impl Peers {
         }
     }
 
-    /// Sends the `Behind` notices that have room. Returns the homes and workers whose notice is out.
+    /// Tells a worker something about a session at the end of the turn, or when there is room.
+    pub(crate) fn say(&mut self, to: WorkerId, said: Succession) {
+        self.link(to).succession.push(said);
+    }
+
+    /// Sends the notices that have room. Returns the homes and workers whose `Behind` is out.
     pub(crate) fn send_notices(&mut self) -> Vec<(SlotKey, WorkerId)> {
         let mut noticed = Vec::new();
         for index in 0..self.links.len() {
             let worker = WorkerId(u8::try_from(index).expect("at most 256 workers"));
+            if !self.links[index].succession.is_empty() && self.take_room(worker, 0) {
+                let said = std::mem::take(&mut self.links[index].succession);
+                self.send(worker, Peer::Succession(said));
+            }
             if self.links[index].behind.is_empty() || !self.take_room(worker, 0) {
                 continue;
             }
@@ -387,6 +420,7 @@ impl Peers {
                 && link.room_entries == bounds.deliveries
                 && link.room_bytes == bounds.delivery_bytes
                 && link.behind.is_empty()
+                && link.succession.is_empty()
         };
         self.outputs.is_empty() && self.links.iter().all(quiet)
     }

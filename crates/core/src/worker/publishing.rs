@@ -136,16 +136,14 @@ impl Worker {
         match home.desk.admit(now, draft) {
             Admission::Append { ticket, record } => {
                 self.figures.published += 1;
-                let published = Published {
-                    id: record.id.clone(),
-                    position: None,
-                    duplicate: false,
-                    connections: home.connections(),
-                    queued: home.queues.is_some(),
-                };
-                let origin = if early { home.desk.take_origin(ticket) } else { None };
+                // Most wait for the log, and what they will be told is made when it answers.
+                let answer = early.then(|| home.desk.take_origin(ticket)).flatten().map(|origin| {
+                    let (id, connections) = (record.id.clone(), home.connections());
+                    let queued = home.queues.is_some();
+                    (origin, Published { id, position: None, duplicate: false, connections, queued })
+                });
                 self.peers.outputs.push_back(Output::Append { home: key, ticket, record, persist });
-                if let Some(origin) = origin {
+                if let Some((origin, published)) = answer {
                     self.settle(origin, Ok(published));
                 }
             }

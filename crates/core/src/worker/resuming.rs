@@ -2,11 +2,11 @@
 
 use super::Worker;
 use super::output::{DisconnectReason, Lifecycle};
-use super::peers::{Peer, TakeOver, TakenOver};
+use super::peers::{Peer, Succession, TakeOver, TakenOver};
 use crate::command::{Listen, Subscribe};
-use crate::id::{Audience, ChannelKey, ChannelName, ConnectionId, ConnectionKey};
+use crate::id::{Audience, ChannelKey, ChannelName, ConnectionId, ConnectionKey, WorkerId};
 use crate::limits;
-use crate::position::Start;
+use crate::position::{Position, Start};
 use crate::rejection::{Close, Rejection};
 use crate::session::{Formers, Legacy, Phase, resumable};
 
@@ -45,18 +45,41 @@ impl Worker {
     fn legacy_for(&mut self, ask: &TakeOver) -> Option<Legacy> {
         let fits = |legacy: &Legacy| legacy.app == ask.app && legacy.user == ask.user;
         let now = self.now.time;
-        if let Some(legacy) = self.waiting.take(now, ask.former) {
+        let heir = (ask.worker, ask.connection);
+        if let Some((legacy, latest)) = self.waiting.get_mut(now, ask.former) {
             // Somebody else with the token changes nothing for whoever it belongs to.
-            if !fits(&legacy) {
-                self.waiting.put(now, ask.former, legacy);
+            if !fits(legacy) {
                 return None;
             }
-            return Some(legacy);
+            if let Some((worker, connection)) = latest.replace(heir) {
+                self.peers.say(worker, Succession::Ousted { connection });
+            }
+            return Some(legacy.clone());
         }
         let open = self.sessions.get(ask.former).is_some_and(|session| matches!(session.phase, Phase::Open));
         let legacy = self.legacy_of(ask.former).filter(|legacy| open && fits(legacy))?;
         self.end(ask.former, Close::TakenOver, None);
+        self.waiting.put(now, ask.former, legacy.clone(), Some(heir));
         Some(legacy)
+    }
+
+    /// A connection that continues a session has been written to for the first time.
+    pub(crate) fn settle_inheritance(&mut self, key: ConnectionKey) {
+        let Some(extras) = self.sessions.get_mut(key).and_then(|session| session.profile.extras.as_mut()) else {
+            return;
+        };
+        if std::mem::take(&mut extras.inherits)
+            && let Some(former) = extras.formers.last()
+        {
+            self.peers.say(former.worker, Succession::Settled { former: former.key, heir: key });
+        }
+    }
+
+    pub(crate) fn handle_succession(&mut self, from: WorkerId, said: Succession) {
+        match said {
+            Succession::Settled { former, heir } => self.waiting.settle(former, (from, heir)),
+            Succession::Ousted { connection } => self.end(connection, Close::TakenOver, None),
+        }
     }
 
     /// What a session would leave behind now.
@@ -95,7 +118,7 @@ impl Worker {
             && open
             && let Some(legacy) = self.legacy_of(key)
         {
-            self.waiting.put(self.now.time, key, legacy);
+            self.waiting.put(self.now.time, key, legacy, None);
         }
     }
 
@@ -129,7 +152,7 @@ impl Worker {
             if let Some(former) = former {
                 self.tell(key, |connection, sequence, user| Lifecycle::Resumed { connection, former, sequence, user });
             }
-            legacy.channels.into_iter().for_each(|name| self.begin_restored(key, name));
+            legacy.channels.iter().for_each(|name| self.begin_restored(key, name.clone()));
         }
         self.note_answer(key);
     }
@@ -148,8 +171,11 @@ impl Worker {
         if connecting.outcomes.iter().any(refused) {
             return;
         }
-        let known = connecting.positions.iter().find_map(|group| group.position(fingerprint));
-        let start = known.map_or(Start::Now, Start::Since);
+        // What its cursor does not name had no room there, or began after it: either way the client has missed what came since.
+        let start = connecting.positions.as_ref().map_or(Start::Now, |groups| {
+            let known = groups.iter().find_map(|group| group.position(fingerprint));
+            Start::Since(known.unwrap_or_else(Position::unknown))
+        });
         connecting.outcomes.push(None);
         let index = u32::try_from(connecting.outcomes.len() - 1).expect("bounded by the channels of a connection");
         self.begin_named(key, index, Subscribe { listen: Listen::Named(name), start });

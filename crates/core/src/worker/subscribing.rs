@@ -282,7 +282,8 @@ impl Worker {
             AttachFor::Subscribe { connection, reply, nonce } => {
                 if self.is_pending(connection, attached.local, nonce) {
                     self.answer_subscribe(connection, reply, &attached);
-                    return self.start_subscription(connection, &attached);
+                    self.start_subscription(connection, &attached);
+                    return self.mark_place(connection);
                 }
                 self.refuse_subscribe(connection, reply, &attached);
             }
@@ -374,6 +375,17 @@ impl Worker {
         }
     }
 
+    /// The cursor of an event stream is to name a channel as soon as it is subscribed, not only with the channel's first message: what
+    /// came in between would be told as lost to a client that was cut.
+    fn mark_place(&mut self, key: ConnectionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let is_marked = session.outbox.last().is_some_and(|frame| frame.moves_position());
+        if session.profile.client.provider == Provider::Sse && matches!(session.phase, Phase::Open) && !is_marked {
+            session.outbox.push(self.bookmark.clone(), &mut self.pool);
+            self.queue_write(key.slot);
+        }
+    }
+
     fn push_gap(&mut self, key: ConnectionKey, channel: &ChannelKey, gap: Gap, local: SlotKey, position: Position) {
         self.figures.gaps += u64::from(gap.reason.lost());
         let offset: Offset = position.offset;
@@ -422,6 +434,9 @@ impl Worker {
         let interval = session.heartbeat_interval(&self.options);
         let interval_ms = interval.as_millis() as u64;
         session.phase = Phase::Open;
+        if resumed {
+            session.profile.extras_mut().inherits = true;
+        }
         if let Some(at) = session.profile.identity.expires_at {
             let end = at.0.saturating_add(limits::EXPIRY_SKEW.as_millis() as u64);
             let left = std::time::Duration::from_millis(end.saturating_sub(self.now.wall.0));
@@ -447,7 +462,9 @@ impl Worker {
         };
         // On SSE the first block carries the first cursor, although it moves no channel.
         let moves = sse.then_some((SlotKey::NOBODY, 0));
-        let frame = Frame::moving(Event::Connected(Box::new(connected)), 512, moves);
+        let connected = Event::Connected(Box::new(connected));
+        let cost = connected.answer_cost();
+        let frame = Frame::moving(connected, cost, moves);
         session.outbox.push_first(frame, &mut self.pool);
         self.arm_session(key);
         self.queue_write(key.slot);

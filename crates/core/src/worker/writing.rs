@@ -76,6 +76,7 @@ impl Worker {
         self.sessions.get(key).is_some_and(|session| {
             session.outbox.is_congested(&self.options)
                 || session.in_flight >= limits::COMMANDS_IN_FLIGHT
+                || session.questions >= limits::QUESTIONS_IN_FLIGHT
                 || session.phase.waits_for_a_name()
                 || self.draining
         })
@@ -158,6 +159,7 @@ impl Worker {
     /// The first `count` frames of a connection have left.
     pub fn written(&mut self, key: ConnectionKey, count: usize) {
         let Some(session) = self.sessions.get_mut(key) else { return };
+        let is_first = session.profile.messages_out == 0 && count > 0;
         session.profile.messages_out += count as u64;
         if session.ping_queued && count > 0 {
             let is_ping =
@@ -171,6 +173,9 @@ impl Worker {
             if session.subscriptions.iter().any(behind) {
                 self.schedule_pull(key.slot);
             }
+        }
+        if is_first {
+            self.settle_inheritance(key);
         }
     }
 
@@ -227,13 +232,14 @@ impl Worker {
 
 /// The subscriptions that a cursor names: all that have begun, the first message of their channel seen or not. Left out, they
 /// would begin at the head when their client comes back, and what came in between would be lost without a word. Only a user's own
-/// channel may have no epoch: nothing was ever sent there.
+/// channel may have no epoch: nothing was ever sent there. `$all` and `$user` come first: for them a cursor always has room.
 fn known<'a>(
     subscriptions: &'a [Subscription],
     locals: &'a Slab<Local>,
 ) -> impl Iterator<Item = (&'a Local, &'a Epoch, Offset)> {
     let begun = subscriptions.iter().filter(|it| !matches!(it.link, Link::Pending { .. }));
-    begun.filter_map(|it| {
+    let (implicit, named) = (begun.clone().filter(|it| !it.named), begun.filter(|it| it.named));
+    implicit.chain(named).filter_map(|it| {
         let local = locals.at(it.local);
         local.epoch.as_ref().map(|epoch| (local, epoch, it.written))
     })

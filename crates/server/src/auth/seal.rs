@@ -172,6 +172,7 @@ impl CursorSealer {
 #[cfg(test)]
 mod tests {
     use realtime_connector_core::id::{SlotKey, WorkerId};
+    use realtime_connector_wire::cursor::CURSOR_BYTES_MAX;
 
     use super::*;
 
@@ -192,6 +193,17 @@ mod tests {
         for garbage in ["", "x", &token[1..], &"A".repeat(39), &"A".repeat(10_000)] {
             assert_eq!(keys.session_of(garbage), None, "{garbage}");
         }
+    }
+
+    #[test]
+    fn the_longest_cursor_is_a_kibibyte() {
+        let keys = Keys::random();
+        let plain = [7; CURSOR_BYTES_MAX];
+        let mut sealed = Vec::new();
+        CursorSealer::new(&keys, 3).seal(&plain, &mut sealed);
+        assert_eq!(sealed.len(), CURSOR_CHARACTERS_MAX);
+        let text = String::from_utf8(sealed).expect("base64 is text");
+        assert_eq!(keys.open_cursor(&text).as_deref(), Some(&plain[..]));
     }
 
     #[test]

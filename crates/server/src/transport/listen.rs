@@ -21,8 +21,10 @@ use tower_service::Service;
 
 use super::request::Peer;
 use super::takeover::Takeover;
+use super::unread::Unread;
 use crate::app::App;
 use crate::engine::Stream;
+use crate::http::answer;
 
 /// Time a client has for the head of a request: a human never needs it, a slow-header attack does.
 const HEADER_DEADLINE: Duration = Duration::from_secs(10);
@@ -108,7 +110,11 @@ async fn serve_http2(
     peer: Peer,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), hyper::Error> {
-    let service = service_fn(move |request: Request<Incoming>| call(router.clone(), request, peer, None));
+    let unread = Unread::new();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (asked, unread) = (call(router.clone(), request, peer, None), unread.clone());
+        async move { Ok::<_, std::convert::Infallible>(answer::mark(unread.hold(asked.await?)).await) }
+    });
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

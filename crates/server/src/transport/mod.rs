@@ -5,6 +5,7 @@ pub(crate) mod pump;
 pub(crate) mod request;
 pub(crate) mod sse;
 mod takeover;
+mod unread;
 pub(crate) mod ws;
 
 use bytes::Bytes;

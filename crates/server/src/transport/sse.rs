@@ -22,7 +22,7 @@ use realtime_connector_core::command::{Command, Connect, Listen};
 use realtime_connector_core::frame::Dialect;
 use realtime_connector_core::id::{AppId, ChannelKey};
 use realtime_connector_core::permissions::Identity;
-use realtime_connector_core::position::{Epoch, Position, Start};
+use realtime_connector_core::position::{Position, Start};
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_core::session::Provider;
 use realtime_connector_wire::cursor::Cursor;
@@ -165,22 +165,21 @@ fn open(app: &App, sealed: &str) -> Option<Cursor> {
     app.node.keys.open_cursor(sealed).and_then(|plain| Cursor::decode(&plain))
 }
 
-/// Sets the positions of a cursor as starting points. Channels of the URL that it does not name are new to the client and begin at
-/// the head.
+/// Sets the positions of a cursor as starting points. Channels of the URL that a whole cursor does not name are new to the client
+/// and begin as they were asked for; those that had no room in it begin with a loss that is told.
 fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) {
     let Some(cursor) = open(app, sealed) else { return lose_position(identity, connect) };
     connect.former = connect.former.or(Some(cursor.session));
-    // With too many channels for a cursor the positions are unknown, and pretending otherwise would be silent loss.
-    let Some(first) = cursor.positions.as_ref().and_then(|groups| groups.first()) else {
-        return lose_position(identity, connect);
-    };
+    let Some(first) = cursor.positions.first() else { return lose_position(identity, connect) };
     let position = |channel: &ChannelKey| cursor.position(channel.fingerprint());
     for subscribe in &mut connect.subscriptions {
+        let Listen::Named(name) = &subscribe.listen else { continue };
+        let channel = ChannelKey::named(identity.app, name.clone());
         // A browser repeats its URL with the `since` of the first time: the cursor is newer.
-        if let Listen::Named(name) = &subscribe.listen
-            && let Some(position) = position(&ChannelKey::named(identity.app, name.clone()))
-        {
+        if let Some(position) = position(&channel) {
             subscribe.start = Start::Since(position);
+        } else if cursor.left_out && !has_position(&subscribe.start) {
+            subscribe.start = Start::Since(Position::unknown());
         }
     }
     // A user's channel in memory has no state before its first message: no position means "from its first one on". Its epoch is
@@ -192,19 +191,28 @@ fn restore(app: &App, sealed: &str, identity: &Identity, connect: &mut Connect) 
     if let Some(user) = &identity.user {
         implicit(connect, Listen::OwnUser, from(position(&ChannelKey::user(identity.app, user.clone()))));
     }
-    connect.positions = cursor.positions.unwrap_or_default();
+    connect.positions = Some(cursor.positions);
+}
+
+/// Whether the client says itself where it was.
+const fn has_position(start: &Start) -> bool {
+    match start {
+        Start::Since(_) => true,
+        Start::Now | Start::Rewind(_) | Start::RewindMs(_) | Start::Beginning(_) => false,
+    }
 }
 
 /// The client had positions that nobody can read any more: each channel answers with an `epoch` gap and what it retains.
 fn lose_position(identity: &Identity, connect: &mut Connect) {
-    let nowhere = || Start::Since(Position { epoch: Epoch::none(), offset: 0 });
-    for subscribe in connect.subscriptions.iter_mut().filter(|it| it.start == Start::Now) {
+    let nowhere = || Start::Since(Position::unknown());
+    for subscribe in connect.subscriptions.iter_mut().filter(|it| !has_position(&it.start)) {
         subscribe.start = nowhere();
     }
     implicit(connect, Listen::Everyone, nowhere());
     if identity.user.is_some() {
         implicit(connect, Listen::OwnUser, nowhere());
     }
+    connect.positions = Some(Vec::new());
 }
 
 fn implicit(connect: &mut Connect, listen: Listen, start: Start) {

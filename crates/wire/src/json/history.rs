@@ -7,7 +7,7 @@
 use realtime_connector_core::command::{Command, History};
 use realtime_connector_core::history::{At, Direction, HistoryPage, Query, Rest, Span};
 use realtime_connector_core::id::{ChannelKey, ChannelName, MessageId, UserId};
-use realtime_connector_core::limits::{HISTORY_PAGE, HISTORY_PAGE_MAX, REWIND_MAX, SAFE_INTEGER_MAX};
+use realtime_connector_core::limits::{HISTORY_PAGE, HISTORY_PAGE_MAX, REWIND_MAX, REWIND_MS_MAX, SAFE_INTEGER_MAX};
 use realtime_connector_core::position::{Epoch, Gap, GapReason, Position, Start};
 use realtime_connector_core::rejection::Rejection;
 use realtime_connector_core::time::UnixMs;
@@ -41,15 +41,19 @@ pub fn position_to_string(position: &Position) -> String {
     format!("{}-{}", position.epoch.as_str(), position.offset)
 }
 
-/// Where a subscription begins: `since`, `rewind`, or now.
+/// Where a subscription begins: `since`, `rewind`, `rewindMs`, or now.
 pub(super) fn start(object: &Object<'_>) -> Result<Start, Rejection> {
     let since = object.optional("since", position)?;
     let rewind = object.optional("rewind", |value| value.integer(1, u64::from(REWIND_MAX)))?;
-    match (since, rewind) {
-        (None, None) => Ok(Start::Now),
-        (Some(position), None) => Ok(Start::Since(position)),
-        (None, Some(count)) => Ok(Start::Rewind(count as u32)),
-        (Some(_), Some(_)) => Err(Rejection::field(object.place("rewind"), "must not stand beside 'since'")),
+    let rewind_ms = object.optional("rewindMs", |value| value.integer(1, REWIND_MS_MAX))?;
+    match (since, rewind, rewind_ms) {
+        (None, None, None) => Ok(Start::Now),
+        (Some(position), None, None) => Ok(Start::Since(position)),
+        (None, Some(count), None) => Ok(Start::Rewind(count as u32)),
+        (None, None, Some(ms)) => Ok(Start::RewindMs(ms)),
+        (Some(_), Some(_), _) => Err(Rejection::field(object.place("rewind"), "must not stand beside 'since'")),
+        (Some(_), None, Some(_)) => Err(Rejection::field(object.place("rewindMs"), "must not stand beside 'since'")),
+        (None, Some(_), Some(_)) => Err(Rejection::field(object.place("rewindMs"), "must not stand beside 'rewind'")),
     }
 }
 

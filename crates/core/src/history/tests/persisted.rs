@@ -166,3 +166,39 @@ fn while_the_store_is_away_nobody_is_told_a_lie() {
         ",
     );
 }
+
+#[test]
+fn the_log_finds_where_a_subscription_begins_that_asks_for_a_time() {
+    check(
+        "
+        node ring=1 kept=kept:**
+        bo opens connect
+        bo < connected
+        bo > publish kept:a a
+        pass 10s
+        bo > publish kept:a b
+        pass 10s
+        bo > publish kept:a c
+        ada opens connect kept:a<15s kept:b<15s
+        ada < connected [kept:a 1..3] [kept:b 0..0]
+        ada < kept:a 2 b
+        ada < kept:a 3 c
+        ada drops
+        eve opens connect
+        eve < connected
+        log away
+        eve > subscribe #1 kept:a<50s
+        eve > ping #2
+        eve < pong #2
+        log back
+        pass 1s
+        eve < subscribed #1 kept:a 0..3
+        eve < kept:a 1 a
+        eve < kept:a 2 b
+        eve < kept:a 3 c
+        pass 60s
+        kim opens connect kept:a<15s
+        kim < connected [kept:a 3..3]
+        ",
+    );
+}

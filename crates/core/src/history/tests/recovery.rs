@@ -300,3 +300,53 @@ fn an_idle_channel_costs_nothing() {
         ",
     );
 }
+
+#[test]
+fn a_subscription_may_begin_some_time_ago() {
+    check(
+        "
+        bo opens connect
+        bo < connected
+        bo > publish news a
+        pass 10s
+        bo > publish news b
+        pass 10s
+        bo > publish news c
+        ada opens connect news<15s chat<1s
+        ada < connected [news 1..3] [chat 0..0]
+        ada < news 2 b
+        ada < news 3 c
+        ada > unsubscribe #1 news
+        ada < unsubscribed #1 news
+        ada > subscribe #2 news<20s
+        ada < subscribed #2 news 0..3
+        ada < news 1 a
+        ada < news 2 b
+        ada < news 3 c
+        pass 10s
+        eve opens connect news<5s
+        eve < connected [news 3..3]
+        kim opens connect news<5000m
+        kim < connected [news 0..3]
+        kim < news 1 a
+        kim < news 2 b
+        kim < news 3 c
+        ",
+    );
+}
+
+#[test]
+fn what_has_left_memory_makes_no_gap_for_who_asks_for_a_time() {
+    check(
+        "
+        node ring=2
+        bo opens connect
+        bo < connected
+        bo > publish news a & bo > publish news b & bo > publish news c
+        ada opens connect news<9s
+        ada < connected [news 1..3]
+        ada < news 2 b
+        ada < news 3 c
+        ",
+    );
+}

@@ -251,7 +251,7 @@ impl Worker {
 /// The offset of a position that says something about this log.
 fn comparable(home: &Home, start: &Start) -> Option<Offset> {
     let (epoch, offset) = match start {
-        Start::Now | Start::Rewind(_) => return None,
+        Start::Now | Start::Rewind(_) | Start::RewindMs(_) => return None,
         Start::Since(position) => (&position.epoch, position.offset),
         Start::Beginning(epoch) => (epoch, 0),
     };
@@ -265,7 +265,9 @@ fn window(home: &Home, start: &Start, since: Option<Offset>, listener: &Listener
     let device = listener.device.as_ref().filter(|_| options.policy == Policy::Each);
     let begins = inbox.and_then(|inbox| inbox.begins_after(device)).unwrap_or(home.ring.head());
     match (start, since) {
-        (Start::Now | Start::Rewind(_), _) => Window { position: begins, recovered: None, gap: None },
+        (Start::Now | Start::Rewind(_) | Start::RewindMs(_), _) => {
+            Window { position: begins, recovered: None, gap: None }
+        }
         (Start::Since(_) | Start::Beginning(_), None) => {
             let gap = Gap { range: None, reason: GapReason::Epoch };
             Window { position: begins, recovered: Some(false), gap: Some(gap) }

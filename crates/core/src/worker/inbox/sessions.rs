@@ -14,7 +14,6 @@ use crate::position::Offset;
 use crate::publish::Origin;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::session::{Formers, Phase, Provider, Reply, Session};
-use crate::worker::peers::HistoryAsk;
 
 impl Session {
     pub(crate) fn taker(&self) -> Option<&Taker> {
@@ -105,7 +104,8 @@ impl Worker {
         let channel = ChannelKey::user(identity.app, user);
         let act = Act::Proof { device: session.profile.device(), up_to, names: self.names_of(session) };
         let home = self.home_worker(channel.fingerprint());
-        if !self.peers.can_pull(home) {
+        let stored = self.options.retention(&channel).is_some();
+        if !self.peers.can_pull(home, stored) {
             return;
         }
         let origin = Origin::Session { worker: self.id, connection: key, reply: Reply::Stream(None) };
@@ -134,11 +134,7 @@ impl Worker {
             }
         };
         let span = rest.map_or(Span::All(Direction::Forward), Span::Rest);
-        let origin = Origin::Session { worker: self.id, connection: key, reply };
-        let home = self.home_worker(channel.fingerprint());
-        let ask = HistoryAsk { origin, channel, query: Query { span, limit }, inbox: Some(Actor::Device(device)) };
-        self.sessions.at_mut(key.slot).in_flight += 1;
-        self.peers.request(home, Peer::History(Box::new(ask)));
+        self.ask_for_session(key, reply, (channel, Query { span, limit }), Some(Actor::Device(device)));
     }
 
     fn request_inbox(&mut self, key: ConnectionKey, reply: Reply, channel: ChannelKey, act: Act) {

@@ -33,6 +33,7 @@ pub(super) fn is_request(message: &Peer) -> bool {
         | Peer::Behind { .. }
         | Peer::InboxAnswer(_)
         | Peer::InboxNews(_)
+        | Peer::Succession(_)
         | Peer::Interest { .. } => false,
     }
 }
@@ -55,6 +56,7 @@ pub(super) fn is_answer(message: &Peer) -> bool {
         | Peer::Publish(_)
         | Peer::Deliver { .. }
         | Peer::Behind { .. }
+        | Peer::Succession(_)
         | Peer::Interest { .. } => false,
     }
 }

@@ -80,6 +80,7 @@ impl Node {
         let machine = &self.workers[it.worker];
         let session = machine.sessions.get(it.key).expect("an open client has a session");
         assert_eq!(session.in_flight, 0, "{}: commands without an answer", it.name);
+        assert_eq!(session.questions, 0, "{}: questions without an answer", it.name);
         if !it.reads || it.lost || !matches!(session.phase, Phase::Open) {
             return;
         }
@@ -152,6 +153,7 @@ impl Node {
             let left: Vec<String> = left.map(|home| render::channel(&home.channel)).collect();
             assert!(left.iter().all(|name| name == "$all"), "worker {index}: homes are kept: {left:?}");
             assert_eq!(worker.waiting.len(), 0, "worker {index}: sessions that wait to be continued");
+            assert!(worker.locating.is_empty() && worker.unfound.is_empty(), "worker {index}: places are looked for");
             assert_eq!(worker.frames.len(), 0, "worker {index}: frames");
             assert!(worker.blocks.homes().all(|home| worker.homes.get(home).is_some()), "worker {index}: blocks");
             let figures = worker.figures();

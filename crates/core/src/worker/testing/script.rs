@@ -5,8 +5,9 @@
 //! ada opens                                 a WebSocket whose handshake said who it is
 //! ada opens sse as=bo connect news@3        a stream whose URL said everything
 //! ada opens until=60s connect               its authorisation is over then
+//! eve opens as=ada continues=ada connect     goes on with the session of that one; `cursor=news:3,chat:1` with these positions
 //! ada > subscribe #2 news@3                 a command with its number; `@3` = since offset 3, `@x:3` of another epoch,
-//!                                           `<3` = three back, `^` = from the beginning
+//!                                           `<3` = three back, `<5s` = five seconds, `^` = from the beginning
 //! ada > publish news hi & bo > ping         both before anything else happens
 //! ada < news 4 hi                           the next thing ada reads
 //! ada < -                                   nothing more
@@ -28,12 +29,15 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::kinds::identify;
+use super::log::MemoryLog;
 use super::node::{Node, Plan, words};
-use super::words::{command, connect, history, options, publish, which};
+use super::words::{command, connect, duration, history, options, publish, which};
 use crate::command::{History, Listen};
+use crate::cursor::EpochPositions;
 use crate::frame::Dialect;
 use crate::id::{AppId, ChannelKey, ChannelName, MessageId, UserId};
 use crate::permissions::{Grants, Identity};
+use crate::position::{Position, Start};
 use crate::publish::{Origin, Publisher};
 use crate::rejection::{Lost, Rejection};
 use crate::session::Subscription;
@@ -302,7 +306,8 @@ impl Theatre {
                     "holds" => {
                         let cursor = it.cursor.clone().unwrap_or_default();
                         let held = cursor.iter().flat_map(|group| group.offsets.clone());
-                        let mut expected: Vec<(u64, u64)> = rest.split_whitespace().map(held_of).collect();
+                        let expected = rest.split_whitespace().map(|it| it.split_once('=').expect("channel=offset"));
+                        let mut expected: Vec<(u64, u64)> = expected.map(held_of).collect();
                         // A user's channel without a message is named where it has state, which depends on the worker.
                         let own = it.user.clone().map(|user| ChannelKey::user(it.app, user).fingerprint());
                         let mut held: Vec<_> = held.into_iter().filter(|it| *it != (own.unwrap_or(0), 0)).collect();
@@ -328,6 +333,7 @@ impl Theatre {
         };
         let mut identity = identify(name);
         let (mut dialect, mut formers) = (Dialect::WebSocketJson, Vec::new());
+        let mut restored = Vec::new();
         let mut worker = self.node.clients.len() % self.node.workers.len();
         for word in spec.split_whitespace() {
             match word.split_once('=').unwrap_or((word, "")) {
@@ -350,6 +356,12 @@ impl Theatre {
                     formers.push(id);
                     connect.get_or_insert_default().former = Some(id);
                 }
+                ("cursor", positions) => {
+                    let former = spec.split_once("continues=").and_then(|(_, rest)| rest.split_whitespace().next());
+                    let former = self.client(former.expect("a cursor is of a session"));
+                    restored = self.restored(former, positions);
+                    connect.get_or_insert_default().positions = Some(positions_of(positions));
+                }
                 ("as", user) => identity = identify(user),
                 ("home", _) => {
                     let user = identity.as_ref().and_then(|it| it.user.clone()).expect("a user has a home");
@@ -365,6 +377,17 @@ impl Theatre {
         }
         let client = self.node.open(name, worker, dialect, identity, connect);
         self.node.clients[client].formers = formers;
+        for (channel, start) in restored {
+            self.node.clients[client].asked_first.entry(channel).or_insert(start);
+        }
+    }
+
+    /// From where on the channels of a former session begin with a cursor.
+    fn restored(&self, former: usize, positions: &str) -> Vec<(ChannelKey, Start)> {
+        let groups = positions_of(positions);
+        let known = |channel: &ChannelKey| groups.iter().find_map(|group| group.position(channel.fingerprint()));
+        let channels = self.node.clients[former].streams.channels();
+        channels.map(|it| (it.clone(), Start::Since(known(it).unwrap_or_else(Position::unknown)))).collect()
     }
 
     fn finish(mut self) {
@@ -389,9 +412,15 @@ impl Theatre {
     }
 }
 
-/// `news=3` as a cursor says it.
-fn held_of(word: &str) -> (u64, u64) {
-    let (name, offset) = word.split_once('=').expect("channel=offset");
+/// `news:3,chat:1` as a cursor says it; `-` for one that names nothing.
+fn positions_of(words: &str) -> Vec<EpochPositions> {
+    let epoch = MemoryLog::new().epoch().clone();
+    let offsets: Vec<_> = words.split(',').filter_map(|word| word.split_once(':')).map(held_of).collect();
+    vec![EpochPositions { epoch, offsets }]
+}
+
+/// `news` and `3` as a cursor says it.
+fn held_of((name, offset): (&str, &str)) -> (u64, u64) {
     let app = AppId::default();
     let channel = match name.strip_prefix("$user:") {
         Some(user) => ChannelKey::user(app, UserId::parse(user).expect("a user")),
@@ -400,16 +429,4 @@ fn held_of(word: &str) -> (u64, u64) {
     };
     let offset = if offset == "?" { Subscription::NOWHERE } else { offset.parse().expect("an offset") };
     (channel.fingerprint(), offset)
-}
-
-/// `500ms`, `30s`, `11m`.
-fn duration(text: &str) -> Duration {
-    let digits = text.trim_end_matches(char::is_alphabetic);
-    let number: u64 = digits.parse().expect("a number");
-    match &text[digits.len()..] {
-        "ms" => Duration::from_millis(number),
-        "s" => Duration::from_secs(number),
-        "m" => Duration::from_secs(60 * number),
-        unit => panic!("{unit}?"),
-    }
 }

@@ -112,7 +112,7 @@ impl Streams {
                 assert!(again || since.offset <= position, "{name}: recovered, but not from {since:?}");
             }
             (Some(Start::Since(_) | Start::Beginning(_)), Some(_)) => {}
-            (None | Some(Start::Now | Start::Rewind(_)), None) => {}
+            (None | Some(Start::Now | Start::Rewind(_) | Start::RewindMs(_)), None) => {}
             (asked, said) => panic!("{name}: asked {asked:?}, recovered {said:?}"),
         }
         let may_owe = subscribed.recovered == Some(true);
@@ -121,7 +121,9 @@ impl Streams {
                 Owed::Epoch
             }
             Some(Start::Since(since)) if since.offset > 0 => Owed::After(since.offset),
-            Some(Start::Since(_) | Start::Beginning(_) | Start::Now | Start::Rewind(_)) | None => Owed::Any,
+            Some(Start::Since(_) | Start::Beginning(_) | Start::Now | Start::Rewind(_) | Start::RewindMs(_)) | None => {
+                Owed::Any
+            }
         });
         self.streams.insert(channel.clone(), Stream { position, owes, may_owe, moved: false, tentative: None });
     }

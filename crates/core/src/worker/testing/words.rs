@@ -138,7 +138,7 @@ pub(super) fn connect(arguments: &str) -> Connect {
     connect
 }
 
-/// `news`, `news@3`, `news@x:3`, `news<2`, `news^`.
+/// `news`, `news@3`, `news@x:3`, `news<2`, `news<5s`, `news^`.
 pub(super) fn start_of(word: &str) -> Subscribe {
     let ours = || MemoryLog::new().epoch().clone();
     let (name, start) = if let Some((name, at)) = word.split_once('@') {
@@ -148,7 +148,13 @@ pub(super) fn start_of(word: &str) -> Subscribe {
         };
         (name, Start::Since(Position { epoch, offset: offset.parse().expect("an offset") }))
     } else if let Some((name, count)) = word.split_once('<') {
-        (name, Start::Rewind(count.parse().expect("a number")))
+        let ends_in_a_unit = count.ends_with(char::is_alphabetic);
+        let start = if ends_in_a_unit {
+            Start::RewindMs(duration(count).as_millis() as u64)
+        } else {
+            Start::Rewind(count.parse().expect("a number"))
+        };
+        (name, start)
     } else if let Some(name) = word.strip_suffix('^') {
         (name, Start::Beginning(ours()))
     } else {
@@ -244,4 +250,16 @@ pub(super) fn publish(arguments: &str, named: impl Fn(&str) -> ConnectionId) -> 
         }
     }
     publish
+}
+
+/// `500ms`, `30s`, `11m`.
+pub(super) fn duration(text: &str) -> Duration {
+    let digits = text.trim_end_matches(char::is_alphabetic);
+    let number: u64 = digits.parse().expect("a number");
+    match &text[digits.len()..] {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(60 * number),
+        unit => panic!("{unit}?"),
+    }
 }

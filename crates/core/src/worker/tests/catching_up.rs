@@ -1,8 +1,13 @@
 //! Live and Behind: slow readers, full queues, pages.
 
+use std::time::Duration;
+
 use crate::command::Connect;
 use crate::frame::Dialect;
 use crate::id::{AppId, ChannelKey, ChannelName};
+use crate::limits;
+use crate::options::{Retention, Rule};
+use crate::pattern::Pattern;
 use crate::permissions::{Grants, Identity};
 use crate::session::Link;
 use crate::worker::testing::{Node, Plan, check};
@@ -262,5 +267,67 @@ fn pulls_leave_the_credits_of_a_command() {
     (0..3).for_each(|_| node.turn(0));
     assert!(node.workers[0].takes_commands(), "nothing is left for commands");
     node.settle();
+    node.check_rest();
+}
+
+/// A session pulled one page at a time, so a channel whose page had to come from a store that was away held up all its others.
+#[test]
+fn a_page_that_waits_for_the_store_holds_up_no_other_channel() {
+    check(
+        "
+        node ring=2 kept=kept:** outbox=1 page=1
+        bo opens connect
+        bo < connected
+        ada opens connect kept:a news kept:b
+        ada < connected [kept:a 0..0] [news 0..0] [kept:b 0..0]
+        ada takes 0
+        bo > publish kept:a a & bo > publish kept:a b & bo > publish kept:a c & bo > publish kept:a d
+        bo > publish news e & bo > publish news f & bo > publish kept:b g & bo > publish kept:b h
+        log away
+        ada takes 9
+        ada reads
+        ada < kept:a 1 a
+        ada <* news 1 e | news 2 f | kept:b 1 g | kept:b 2 h
+        log back
+        pass 1s
+        ada < kept:a 2 b
+        ada < kept:a 3 c
+        ada < kept:a 4 d
+        ",
+    );
+}
+
+#[test]
+fn a_session_waits_for_few_pages_of_the_store_at_once() {
+    let mut plan = Plan::steady(2);
+    plan.options.retention = Some(Retention::default());
+    plan.options.history.records = 1;
+    plan.options.outbox_records = 1;
+    let rule = Rule {
+        pattern: Pattern::parse("news:**").expect("a pattern"),
+        history: plan.options.history,
+        retention: plan.options.retention,
+        latest_per_key: false,
+        message_events: false,
+    };
+    plan.options.rules.push(rule);
+    let mut node = Node::new(plan);
+    let names: Vec<String> = (0..20).map(|index| format!("news:{index}")).collect();
+    let ada = node.join_with("ada", &names.join(" "));
+    node.settle();
+    node.clients[ada].socket_max = 0;
+    for name in names.iter().flat_map(|name| [name; 3]) {
+        node.publish_by_call(&format!("{name} hi"));
+    }
+    node.settle();
+    node.plan.log_failures = 100;
+    node.clients[ada].socket_max = 100;
+    node.flush(ada);
+    node.settle();
+    let links = node.workers[0].sessions.iter_from(0).flat_map(|session| &session.subscriptions);
+    let pulls = links.filter(|it| matches!(it.link, Link::Behind { pulling: true, .. })).count();
+    assert_eq!(pulls, limits::STORED_PULLS);
+    node.plan.log_failures = 0;
+    node.pass(Duration::from_secs(1));
     node.check_rest();
 }

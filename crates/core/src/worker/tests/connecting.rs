@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::id::{AppId, ChannelKey, ChannelName};
+use crate::command::Connect;
+use crate::frame::Dialect;
+use crate::id::{AppId, ChannelKey, ChannelName, UserId};
+use crate::permissions::{Grants, Identity};
+use crate::rejection::Lost;
 use crate::worker::Input;
 use crate::worker::testing::{Node, Plan, check};
 
@@ -385,4 +389,22 @@ fn a_connection_that_drops_while_connecting_leaves_nothing() {
         app <* occupied a | vacated a | occupied b | vacated b | occupied c | vacated c
         ",
     );
+}
+
+/// A session was taken out and put back when somebody else showed its token, each time as another one, until the others gave way.
+#[test]
+fn who_shows_a_token_of_somebody_else_changes_nothing() {
+    let mut node = Node::new(Plan::steady(1));
+    let ada = node.join("ada");
+    node.settle();
+    let former = Some(node.clients[ada].id);
+    node.lose(ada, Lost::Dropped);
+    for _ in 0..3 {
+        let user = UserId::parse("bo").ok();
+        let identity = Identity { user, grants: Grants::ALL, ..Identity::default() };
+        let connect = Connect { former, ..Connect::default() };
+        node.open("bo", 0, Dialect::WebSocketJson, Some(identity), Some(connect));
+        node.settle();
+    }
+    assert_eq!(node.workers[0].waiting.len(), 1);
 }

@@ -178,6 +178,53 @@ fn a_cursor_names_channels_that_have_no_message_yet() {
     );
 }
 
+/// A channel that had no room in the cursor went on from now when its session was continued, and nobody was told of what came before.
+#[test]
+fn a_restored_channel_that_the_cursor_does_not_name_is_told_as_lost() {
+    check(
+        "
+        bo opens connect
+        bo < connected
+        ada opens sse connect news
+        ada < connected [news 0..0]
+        ada > subscribe #1 chat
+        ada < subscribed #1 chat 0..0
+        ada > subscribe #2 quiet
+        ada < subscribed #2 quiet 0..0
+        ada drops
+        bo > publish news a & bo > publish chat b & bo > publish quiet c
+        eve opens sse as=ada continues=ada cursor=news:0,quiet:0 connect news@0
+        eve < connected resumed [news 0..1 recovered] [chat 0..1 unrecovered] [quiet 0..1 recovered]
+        eve <* news 1 a | chat gap epoch, on from 0 | chat 1 b | quiet 1 c
+        eve drops
+        kim opens sse as=ada continues=eve cursor=- connect
+        kim < connected resumed [news 0..1 unrecovered] [chat 0..1 unrecovered] [quiet 0..1 unrecovered]
+        kim <* news gap epoch, on from 0 | chat gap epoch, on from 0 | quiet gap epoch, on from 0 | news 1 a | chat 1 b | quiet 1 c
+        ",
+    );
+}
+
+/// The cursor named a channel that was subscribed by POST only with its first message.
+#[test]
+fn the_cursor_names_a_channel_as_soon_as_it_is_subscribed() {
+    check(
+        "
+        bo opens connect
+        bo < connected
+        ada opens sse connect news
+        ada < connected [news 0..0]
+        bo > publish chat a
+        ada > subscribe #1 chat
+        ada < subscribed #1 chat 1..1
+        ada holds $all=0 news=0 chat=1
+        api > subscribe ada quiet
+        api < subscribed quiet 0..0
+        ada < subscribed quiet 0..0
+        ada holds $all=0 news=0 chat=1 quiet=0
+        ",
+    );
+}
+
 /// A position that another client had left behind in the buffer gave its epoch to a cursor that had none.
 #[test]
 fn a_cursor_holds_nothing_of_the_stream_before_it() {

@@ -17,7 +17,7 @@ use super::{connection_id_to_string, spelling};
 
 const PROTOCOL: u64 = 1;
 /// The parts of the protocol that have a word and that this release always serves.
-const FEATURES: [&str; 2] = ["history", "ttl"];
+const FEATURES: [&str; 3] = ["history", "ttl", "rewind_ms"];
 /// The part that is served where some channels are stored.
 const STORED: &str = "stored";
 /// The part that is served where messages to users wait.
@@ -36,7 +36,7 @@ pub(in super::super) fn decode(object: &Object<'_>) -> Result<Command, Rejection
         token: object.optional("token", Value::secret)?,
         resume: object.optional("resume", Value::secret)?,
         former: None,
-        positions: Vec::new(),
+        positions: None,
         device: object.optional("deviceId", |value| value.name(DeviceId::parse))?,
         meta: object.optional("meta", meta)?,
         subscriptions: object.optional("subscriptions", subscriptions)?.unwrap_or_default(),

@@ -12,8 +12,8 @@ use super::super::utf8;
 use super::super::write::{Writer, list, string};
 use super::spelling;
 
-const SERVED: &[&str] = &["channel", "since", "rewind"];
-const RESERVED: &[&str] = &["rewindMs", "with"];
+const SERVED: &[&str] = &["channel", "since", "rewind", "rewindMs"];
+const RESERVED: &[&str] = &["with"];
 
 /// Whether `$all` and `$user` may stand in place of a channel's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -174,7 +174,8 @@ impl Simulation {
         let known = person.known.get(&key).copied();
         match (known, self.rng.below(10)) {
             (Some(offset), 0..7) => Start::Since(self.node.log.position(offset)),
-            (_, 7) => Start::Rewind(self.rng.below(9) as u32),
+            (_, 7) if self.rng.percent(50) => Start::Rewind(self.rng.below(9) as u32),
+            (_, 7) => Start::RewindMs(self.rng.below(100_000) as u64),
             (_, 8) => {
                 let epoch = if self.rng.percent(50) { "e" } else { "x" };
                 let epoch = Epoch::parse(epoch).expect("an epoch");
@@ -363,7 +364,8 @@ impl Simulation {
     /// What waits for one connection, and what lies between workers, is bounded at every moment.
     pub(super) fn check_bounds(&self) {
         let options = &self.node.plan.options;
-        let most = options.outbox_records as usize + options.bounds.page_records + 1;
+        let pages = if options.stores() { 1 + limits::STORED_PULLS } else { 1 };
+        let most = options.outbox_records as usize + pages * options.bounds.page_records + 1;
         self.node.check_outboxes(most + options.channels_per_connection as usize);
     }
 
@@ -415,8 +417,8 @@ impl Simulation {
                 None => break,
             }
         }
-        // A persisted channel that nobody had opened before begins at 1 now.
-        let (head, floor) = (self.node.log.head(&key), self.node.trimmed(&key));
+        // A stored channel that nobody had used until now began at 0, and not above those that were forgotten.
+        let (floor, head) = (self.node.trimmed(&key), self.node.log.head(&key));
         let rule = self.node.plan.options.rule(&key).is_some_and(|rule| rule.latest_per_key);
         let (log, now) = (&self.node.log, self.node.now.time);
         let expected = (floor + 1..=head).filter(|offset| {
