@@ -8,6 +8,7 @@ use crate::acks::Acknowledge;
 use crate::cursor::EpochPositions;
 use crate::history::Query;
 use crate::id::{ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
+use crate::inbox::{InboxCommand, Mode};
 use crate::position::Start;
 
 /// The number a client gives a command to find its answer: 1 … 2^53 − 1.
@@ -31,6 +32,8 @@ pub enum Command {
     Publish(Box<Publish>),
     /// Asks for messages of the past.
     History(Box<History>),
+    /// Shows or clears the own inbox.
+    Inbox(InboxCommand),
     /// Says what became of deliveries.
     Ack(Box<Acknowledge>),
     /// Replaces the connection's own metadata (a JSON object, untrusted).
@@ -60,6 +63,8 @@ pub struct Connect {
     pub meta: Option<Bytes>,
     /// Channels to begin with.
     pub subscriptions: Vec<Subscribe>,
+    /// How it says that messages of its inbox have arrived.
+    pub inbox: Mode,
     /// Whether the server sends `ping` frames, for clients that cannot see the transport's.
     pub pings: bool,
 }

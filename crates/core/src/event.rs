@@ -6,7 +6,7 @@ use crate::command::Ref;
 use crate::history::HistoryPage;
 use crate::id::{ChannelKey, ConnectionId, MessageId, UserId};
 use crate::permissions::Grants;
-use crate::position::{Gap, Position};
+use crate::position::{Gap, Offset, Position};
 use crate::record::Record;
 use crate::rejection::{Close, Rejection};
 use crate::time::UnixMs;
@@ -55,10 +55,21 @@ pub enum Event {
         /// Where the stream continues.
         position: Position,
     },
+    /// Something has happened to the user's inbox.
+    Inbox {
+        /// Messages that wait.
+        pending: u32,
+        /// Messages that were acked elsewhere and need not be shown any more.
+        cancelled: Arc<[Offset]>,
+        /// Messages that were dropped because too much waited; 0 if it is not about that.
+        dropped: u64,
+    },
     /// A sign of life that a page's script can see.
     Ping,
     /// A sign of life of the transport: WebSocket Ping or SSE comment.
     Heartbeat,
+    /// A WebSocket Ping whose Pong proves that everything before it has arrived: the newest offset of the user's channel among that.
+    Probe(Offset),
     /// The answer to a `ping` command.
     Pong {
         /// Whose answer it is.
@@ -80,7 +91,7 @@ impl Event {
     pub(crate) fn answer_cost(&self) -> u32 {
         const FIXED_BYTES: u32 = 256;
         match self {
-            Self::Ok { outcome: Outcome::History(page), .. } => {
+            Self::Ok { outcome: Outcome::History(page) | Outcome::Inbox(page), .. } => {
                 page.records.iter().fold(FIXED_BYTES, |bytes, record| bytes.saturating_add(record.cost()))
             }
             Self::Connected(connected) => {
@@ -93,8 +104,10 @@ impl Event {
             | Self::Unsubscribed { .. }
             | Self::Message(_)
             | Self::Gap { .. }
+            | Self::Inbox { .. }
             | Self::Ping
             | Self::Heartbeat
+            | Self::Probe(_)
             | Self::Pong { .. }
             | Self::Goaway { .. } => FIXED_BYTES,
         }
@@ -111,8 +124,10 @@ impl Event {
             Self::Connected(_)
             | Self::Message(_)
             | Self::Gap { .. }
+            | Self::Inbox { .. }
             | Self::Ping
             | Self::Heartbeat
+            | Self::Probe(_)
             | Self::Goaway { .. } => false,
         }
     }
@@ -127,6 +142,8 @@ pub enum Outcome {
     Published(Published),
     /// Messages of the past.
     History(Box<HistoryPage>),
+    /// What waits in the inbox.
+    Inbox(Box<HistoryPage>),
 }
 
 /// What became of a publish.
@@ -140,6 +157,8 @@ pub struct Published {
     pub duplicate: bool,
     /// Connections the home knew at acceptance. Not a receipt.
     pub connections: u32,
+    /// It waits in an inbox until it is acked.
+    pub queued: bool,
 }
 
 /// The answer to `connect`.
@@ -163,6 +182,8 @@ pub struct Connected {
     pub channels: u32,
     /// Whether there are channels whose messages are stored.
     pub stores: bool,
+    /// Whether messages to a user wait until they are acked.
+    pub inbox: bool,
     /// Server time.
     pub time: UnixMs,
     /// What became of the channels asked for.

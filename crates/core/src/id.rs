@@ -241,6 +241,8 @@ pub struct SlotKey {
 }
 
 impl SlotKey {
+    /// Below every key.
+    pub(crate) const FIRST: Self = Self { slot: 0, generation: 0 };
     /// Names no place of any table.
     pub(crate) const NOBODY: Self = Self { slot: u32::MAX, generation: 0 };
 }

@@ -23,6 +23,7 @@ pub mod event;
 pub mod frame;
 pub mod history;
 pub mod id;
+pub mod inbox;
 pub mod limits;
 pub mod options;
 pub mod pattern;

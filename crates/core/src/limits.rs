@@ -113,6 +113,27 @@ pub const CONSUMER_BYTES_MAX: usize = 128;
 /// Holes of one cursor of acked messages: what fits a value of the state.
 pub const ACK_RANGES_MAX: usize = 4_000;
 
+/// Messages that wait in one user's inbox: weeks of notifications.
+pub const INBOX_MESSAGES: u32 = 1_000;
+/// Bytes that wait in one user's inbox: what a phone fetches in a moment when it comes back.
+pub const INBOX_BYTES: u32 = 1024 * 1024;
+/// How long a message waits in an inbox; a holiday is longer, and what waits that long is stale.
+pub const INBOX_AGE: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// Upper bound of the option `inbox.messages`: its holes must fit [`ACK_RANGES_MAX`].
+pub const INBOX_MESSAGES_MAX: u32 = 3_000;
+/// Messages a connection that acks by command may have without an ack: a page of a catch-up.
+pub const INBOX_OUT_MAX: usize = 64;
+/// Devices of one user that are waited for; the one unseen longest gives way.
+pub const INBOX_DEVICES: usize = 16;
+/// How long a device is waited for after it was seen last.
+pub const INBOX_DEVICE_AGE: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// A message that waits for so long is told to the application, which may wake its user in another way.
+pub const INBOX_QUEUED_AFTER: Duration = Duration::from_secs(5);
+/// What an `inbox` frame costs to queue, in bytes.
+pub const INBOX_NEWS_COST: u32 = 256;
+/// A Ping follows messages of an inbox so soon: long enough to stand for many, short enough to lose little to a broken connection.
+pub const INBOX_PROBE_AFTER: Duration = Duration::from_secs(1);
+
 /// How long a message id is remembered for idempotent publishing.
 pub const DEDUP_AGE: Duration = Duration::from_secs(300);
 /// Message ids remembered per channel.
@@ -184,6 +205,8 @@ pub const FRAME_CACHE: usize = 1_024;
 
 // A ring that holds fewer than four outboxes could not catch up a reader that was slow for a moment.
 const _: () = assert!(HISTORY_RECORDS >= 4 * OUTBOX_RECORDS && HISTORY_BYTES >= 4 * OUTBOX_BYTES);
+// The cursor of an inbox has a hole for each of its messages at most, and what waits out there fits a page.
+const _: () = assert!((INBOX_MESSAGES_MAX as usize) < ACK_RANGES_MAX && INBOX_MESSAGES <= INBOX_MESSAGES_MAX);
 // Pages that come together are no more than what may wait for one connection anyway.
 const _: () = assert!((1 + STORED_PULLS) * PAGE_BYTES <= OUTBOX_BYTES as usize);
 // One command asks for all its channels, `$all`, `$user` and the session to continue.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::id::{Audience, ChannelKey};
+use crate::inbox::Policy;
 use crate::limits;
 use crate::pattern::Pattern;
 
@@ -27,6 +28,8 @@ pub struct Options {
     pub history: HistoryOptions,
     /// How long the store keeps channels that no rule matches, `$all` and users' messages; `None` keeps them in memory only.
     pub retention: Option<Retention>,
+    /// What waits for users; `None` keeps no inboxes.
+    pub inbox: Option<InboxOptions>,
     /// Settings by channel pattern; the first match wins.
     pub rules: Vec<Rule>,
     /// What no operator needs to choose.
@@ -45,6 +48,7 @@ impl Default for Options {
             history_total_bytes: limits::HISTORY_TOTAL_BYTES,
             history: HistoryOptions::default(),
             retention: None,
+            inbox: Some(InboxOptions::default()),
             rules: Vec::new(),
             bounds: Bounds::default(),
         }
@@ -121,6 +125,30 @@ impl Default for Retention {
     }
 }
 
+/// What waits for one user. Whichever bound is reached first counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboxOptions {
+    /// What it takes for a message to leave.
+    pub policy: Policy,
+    /// Messages; at most [`limits::INBOX_MESSAGES_MAX`].
+    pub messages: u32,
+    /// Bytes, as [`crate::record::Record::cost`] counts them.
+    pub bytes: u32,
+    /// Age.
+    pub age: Duration,
+}
+
+impl Default for InboxOptions {
+    fn default() -> Self {
+        Self {
+            policy: Policy::Any,
+            messages: limits::INBOX_MESSAGES,
+            bytes: limits::INBOX_BYTES,
+            age: limits::INBOX_AGE,
+        }
+    }
+}
+
 /// Settings of the channels that match a pattern.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -141,6 +169,15 @@ impl Options {
     #[must_use]
     pub const fn requests_per_command(&self) -> u32 {
         self.channels_per_connection + 3
+    }
+
+    /// What waits in the inbox that a channel is; `None` where it is none.
+    #[must_use]
+    pub fn inbox_of(&self, channel: &ChannelKey) -> Option<&InboxOptions> {
+        match channel.audience {
+            Audience::User(_) => self.inbox.as_ref(),
+            Audience::Everyone | Audience::Named(_) => None,
+        }
     }
 
     /// How long the store keeps a channel's messages; `None` where it does not.

@@ -100,6 +100,8 @@ pub enum GapReason {
     Replaced,
     /// The application removed it.
     Purged,
+    /// It has left the inbox: it was acked, or its time to live has passed.
+    Acked,
 }
 
 impl GapReason {
@@ -108,7 +110,7 @@ impl GapReason {
     pub const fn lost(self) -> bool {
         match self {
             Self::Window | Self::Slow | Self::Epoch => true,
-            Self::Excluded | Self::Expired | Self::Replaced | Self::Purged => false,
+            Self::Excluded | Self::Expired | Self::Replaced | Self::Purged | Self::Acked => false,
         }
     }
 }

@@ -23,12 +23,15 @@ pub(crate) enum Timer {
     Session(SlotKey),
     /// A channel at its home: history ages, idle state is freed.
     Channel(SlotKey),
+    /// An inbox at its home: messages expire, or wait long enough to be told.
+    Inbox(SlotKey),
 }
 
 #[derive(Debug)]
 pub(crate) struct Wheel {
     sessions: Vec<Vec<SlotKey>>,
     channels: Vec<Vec<SlotKey>>,
+    inboxes: Vec<Vec<SlotKey>>,
     /// The tick that has been handed out last.
     tick: u64,
     entries: usize,
@@ -37,7 +40,8 @@ pub(crate) struct Wheel {
 impl Wheel {
     pub(crate) fn new(now: Time) -> Self {
         let tick = now.as_ms() / TICK_MS;
-        Self { sessions: vec![Vec::new(); BUCKETS], channels: vec![Vec::new(); BUCKETS], tick, entries: 0 }
+        let buckets = || vec![Vec::new(); BUCKETS];
+        Self { sessions: buckets(), channels: buckets(), inboxes: buckets(), tick, entries: 0 }
     }
 
     /// Wakes `timer` at the first tick after `at`, and at the end of the round if that is sooner. Returns when that is: a wheel
@@ -52,6 +56,7 @@ impl Wheel {
         match timer {
             Timer::Session(key) => self.sessions[bucket].push(key),
             Timer::Channel(key) => self.channels[bucket].push(key),
+            Timer::Inbox(key) => self.inboxes[bucket].push(key),
         }
         self.entries += 1;
         Time::from_ms((self.tick + ahead) * TICK_MS)
@@ -65,11 +70,12 @@ impl Wheel {
         while self.tick < present {
             self.tick += 1;
             let bucket = (self.tick % BUCKETS as u64) as usize;
-            if self.sessions[bucket].is_empty() && self.channels[bucket].is_empty() {
+            if self.is_empty(bucket) {
                 continue;
             }
             due.extend(std::mem::take(&mut self.sessions[bucket]).into_iter().map(Timer::Session));
             due.extend(std::mem::take(&mut self.channels[bucket]).into_iter().map(Timer::Channel));
+            due.extend(std::mem::take(&mut self.inboxes[bucket]).into_iter().map(Timer::Inbox));
             self.entries -= due.len();
             return true;
         }
@@ -82,12 +88,15 @@ impl Wheel {
         self.entries
     }
 
+    fn is_empty(&self, bucket: usize) -> bool {
+        self.sessions[bucket].is_empty() && self.channels[bucket].is_empty() && self.inboxes[bucket].is_empty()
+    }
+
     /// When to call [`Wheel::take_due`] next; `None` while nothing is armed.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         (self.entries > 0).then(|| {
             let bucket = |tick: u64| (tick % BUCKETS as u64) as usize;
-            let armed =
-                |tick: &u64| !self.sessions[bucket(*tick)].is_empty() || !self.channels[bucket(*tick)].is_empty();
+            let armed = |tick: &u64| !self.is_empty(bucket(*tick));
             let next = (self.tick + 1..=self.tick + BUCKETS as u64).find(armed).unwrap_or(self.tick + 1);
             Time::from_ms(next * TICK_MS)
         })
@@ -111,7 +120,7 @@ mod tests {
         let mut batch = Vec::new();
         while wheel.take_due(Time::from_ms(ms), &mut batch) {
             all.extend(batch.drain(..).map(|timer| match timer {
-                Timer::Session(key) | Timer::Channel(key) => key.slot,
+                Timer::Session(key) | Timer::Channel(key) | Timer::Inbox(key) => key.slot,
             }));
         }
         all

@@ -22,6 +22,7 @@ use crate::engine::{Engine, Node};
 use crate::error::Error;
 use crate::event_bus::EventBus;
 use crate::history::{HistoryPage, HistoryQuery};
+use crate::inbox::Inbox;
 use crate::message::{Message, Target};
 use crate::transport::listen;
 use crate::{earthquakes, history, http, inert, runtime};
@@ -219,6 +220,14 @@ impl RealtimeConnector {
         let Some(node) = self.node() else { return Ok(HistoryPage::empty()) };
         let page = runtime::within(&self.inner.runtime, node.history(channel, query.into_core())).await?;
         Ok(HistoryPage::of(page))
+    }
+
+    /// What waits for a user: list, ack, clear.
+    ///
+    /// # Errors
+    /// What is wrong with the name.
+    pub fn inbox(&self, user_id: &str) -> Result<Inbox, Rejection> {
+        Inbox::of(self.clone(), user_id)
     }
 
     /// The connections of this node: list, look at, disconnect, subscribe.

@@ -49,5 +49,5 @@ pub(crate) fn published(id: Option<MessageId>) -> Published {
     let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let wall = UnixMs(u64::try_from(wall.as_millis()).unwrap_or(0));
     let id = id.unwrap_or_else(|| fresh_id(Now { wall, ..Now::default() }, crate::engine::random_u64()));
-    Published { id, position: None, duplicate: false, connections: 0 }
+    Published { id, position: None, duplicate: false, connections: 0, queued: false }
 }

@@ -42,6 +42,7 @@ mod handle;
 mod history;
 mod hooks;
 mod http;
+mod inbox;
 mod inert;
 mod message;
 mod metrics;
@@ -59,6 +60,7 @@ pub use event_bus::{
 };
 pub use handle::{RealtimeConnector, Serving, create_realtime_connector, get_realtime_connector};
 pub use history::{At, HistoryCursor, HistoryMessage, HistoryPage, HistoryQuery};
+pub use inbox::{Inbox, InboxCursor, InboxPage};
 pub use message::{Ack, Message, Target};
 pub use realtime_connector_core::event::Published as PublishResult;
 pub use realtime_connector_core::id::{MessageId, UserId};

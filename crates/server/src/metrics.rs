@@ -32,7 +32,7 @@ const fn counter(name: &'static str, help: &'static str, read: fn(&Figures) -> u
     PerWorker { name, help, kind: MetricType::Counter, read }
 }
 
-const PER_WORKER: [PerWorker; 12] = [
+const PER_WORKER: [PerWorker; 13] = [
     gauge("channels", "Channels at home at the worker", |it| it.channels),
     gauge("subscriptions", "Subscriptions by name", |it| it.subscriptions),
     counter("connections_opened", "Connections since the start", |it| it.connected),
@@ -48,6 +48,7 @@ const PER_WORKER: [PerWorker; 12] = [
     counter("store_reads", "Blocks of messages read from the store for those who come back or ask for history", |it| {
         it.log_reads
     }),
+    counter("inbox_dropped", "Messages dropped from inboxes because too much waited", |it| it.inbox_dropped),
     counter("store_append_failures", "Messages that the store did not take", |it| it.append_failures),
 ];
 

@@ -174,7 +174,7 @@ pub fn url_names(data: &[u8]) {
 fn check_next(span: &Span, text: &str) {
     let Span::Rest(rest) = span else { return };
     let position = Position { epoch: rest.epoch.clone(), offset: rest.until };
-    let page = HistoryPage { records: Vec::new(), position, next: Some(rest.clone()), gap: None };
+    let page = HistoryPage { records: Vec::new(), position, next: Some(rest.clone()), gap: None, pending: None };
     let mut out = Vec::new();
     json::write_history(&mut out, &page, &ChannelKey::everyone(AppId::default()));
     let written: Value = serde_json::from_slice(&out).expect("an object");
@@ -225,6 +225,7 @@ fn check_decoded(decoded: &Decoded, text: &str) {
         }
         Command::History(_) => "history",
         Command::Ack(_) => "ack",
+        Command::Inbox(_) => "inbox",
         Command::Meta { meta } => {
             check_part(meta, text, field("meta"));
             "meta"

@@ -34,6 +34,8 @@ pub(crate) fn encode_data(event: &Event, secrets: &dyn Secrets) -> Bytes {
         | Event::Gap { .. }
         | Event::Ping
         | Event::Heartbeat
+        | Event::Probe(_)
+        | Event::Inbox { .. }
         | Event::Pong { .. }
         | Event::Goaway { .. } => {
             write_name(out, &["$", op]);

@@ -86,6 +86,7 @@ fn connected() {
         message_bytes: 65_536,
         channels: 256,
         stores: false,
+        inbox: false,
         time: UnixMs(1_795_478_400_000),
         subscriptions: Vec::new(),
     };
@@ -102,6 +103,7 @@ fn connected() {
         user: Some(user("ada")),
         expires_at: Some(UnixMs(1_795_478_500_000)),
         stores: true,
+        inbox: true,
         subscriptions: vec![
             Ok(subscribed(Some(true), Grants::ALL)),
             Ok(subscribed(None, Grants::LISTEN)),
@@ -117,7 +119,7 @@ fn connected() {
             r#"{{"channel":"orders","position":{{"epoch":"k3f9","offset":1040}},"head":1042,"can":["subscribe"]}},"#,
             r#"{{"channel":"news","error":{{"code":"limit_exceeded","message":"a connection may subscribe to 1 channels","retryable":false,"limit":1}}}}]}}"#
         ),
-        head(r#"["history","ttl","rewind_ms","stored"]"#),
+        head(r#"["history","ttl","rewind_ms","stored","inbox"]"#),
         limits
     );
     check(&Event::Connected(Box::new(full)), &expected);
@@ -129,7 +131,7 @@ fn answers() {
     check(&Event::Ok { reference: None, outcome: Outcome::Done }, r#"{"op":"ok"}"#);
     let published = |position, duplicate| {
         let id = MessageId::parse("o-1").expect("a name");
-        let published = Published { id, position, duplicate, connections: 3 };
+        let published = Published { id, position, duplicate, connections: 3, queued: false };
         Event::Ok { reference: Some(5), outcome: Outcome::Published(published) }
     };
     let at = || Some(position("k3f9", 1_043));
@@ -256,12 +258,12 @@ fn objects_of_the_http_api() {
     json::write_rejection(&mut out, &rejection);
     out.push(b' ');
     let id = MessageId::parse("m1").expect("a name");
-    json::write_published(&mut out, &Published { id, position: None, duplicate: false, connections: 0 });
+    json::write_published(&mut out, &Published { id, position: None, duplicate: false, connections: 0, queued: true });
     out.push(b' ');
     json::write_subscribed_body(&mut out, &subscribed(None, Grants::LISTEN));
     let expected = concat!(
         r#"{"code":"bad_request","message":"must not be empty","retryable":false,"field":"type"} "#,
-        r#"{"id":"m1","connections":0} "#,
+        r#"{"id":"m1","connections":0,"queued":true} "#,
         r#"{"channel":"orders","position":{"epoch":"k3f9","offset":1040},"head":1042,"can":["subscribe"]}"#
     );
     assert_eq!(text(out), expected);

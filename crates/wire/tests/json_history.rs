@@ -121,6 +121,7 @@ fn an_answer_holds_messages_as_they_were_delivered() {
         position: position("k3f9", 1042),
         next: Some(rest(BACK)),
         gap: Some(Gap { range: Some((3, 9)), reason: GapReason::Window }),
+        pending: None,
     };
     let mut out = Vec::new();
     let channel = ChannelKey::named(AppId::default(), name("orders"));

@@ -66,7 +66,7 @@ fn ops() {
     check(r#"{"op":"Publish"}"#, "bad_request op: is not an op of this protocol; did you mean 'publish'?");
     check(r#"{"op":"subscrbe"}"#, "bad_request op: is not an op of this protocol; did you mean 'subscribe'?");
     check(r#"{"op":"message"}"#, "bad_request op: is not an op of this protocol");
-    for op in ["auth", "presence", "typing", "receipts", "watch", "status", "consume", "inbox"] {
+    for op in ["auth", "presence", "typing", "receipts", "watch", "status", "consume"] {
         let expected = format!("not_enabled op: '{op}' is reserved and not served yet");
         check(&format!(r#"{{"op":"{op}","whatever":1}}"#), &expected);
     }
@@ -145,7 +145,7 @@ fn reserved_fields() {
     publish(r#""ack":"disk""#, "bad_request ack: must be 'none', 'node' or 'stored'");
     publish(r#""ttlMs":0"#, "bad_request ttlMs: must be an integer from 1 to 31536000000");
     subscribe(r#""channel":"a","with":["presence"]"#, &reserved("with"));
-    connect(r#""inbox":"manual""#, &reserved("inbox"));
+    connect(r#""inbox":"yes""#, "bad_request inbox: must be 'auto' or 'manual'");
     connect(r#""subscriptions":[{"channel":"a","with":[]}]"#, &reserved("subscriptions[0].with"));
     // What is wrong for good is said first.
     publish(r#""mentions":[],"x":1"#, &reserved("mentions"));

@@ -11,6 +11,7 @@ mod clock;
 mod commands;
 mod crowd;
 mod disk;
+mod inbox;
 mod kill;
 mod line;
 mod node;

@@ -30,6 +30,51 @@ impl Acked {
         Self { floor, ranges: BTreeMap::new() }
     }
 
+    /// Everything up to `head` is done but these, which ascend.
+    pub fn all_but(open: impl Iterator<Item = Offset>, head: Offset) -> Self {
+        let mut acked = Self::default();
+        let mut reached: Option<Offset> = None;
+        for offset in open {
+            match reached {
+                None => acked.floor = offset - 1,
+                Some(before) if before + 1 < offset => drop(acked.ranges.insert(before + 1, offset - 1)),
+                Some(_) => {}
+            }
+            reached = Some(offset);
+        }
+        match reached {
+            None => acked.floor = head,
+            Some(before) if before < head => drop(acked.ranges.insert(before + 1, head)),
+            Some(_) => {}
+        }
+        acked
+    }
+
+    /// The first one above `after` that is not done.
+    #[must_use]
+    pub fn next_open(&self, after: Offset) -> Offset {
+        let next = after.max(self.floor) + 1;
+        match self.ranges.range(..=next).next_back() {
+            Some((_, last)) if next <= *last => last + 1,
+            Some(_) | None => next,
+        }
+    }
+
+    /// The place after which `count` offsets up to `head` are not done; the floor if there are fewer.
+    #[must_use]
+    pub fn newest_open(&self, head: Offset, mut count: u64) -> Offset {
+        let mut end = head;
+        for (first, last) in self.ranges.iter().rev() {
+            let open = end.saturating_sub(*last);
+            if open >= count {
+                break;
+            }
+            count -= open;
+            end = end.min(first - 1);
+        }
+        end.saturating_sub(count).max(self.floor.min(head))
+    }
+
     /// Everything up to here is done, and the next one is not.
     #[must_use]
     pub const fn floor(&self) -> Offset {
@@ -146,6 +191,15 @@ mod tests {
                 assert_eq!(Some(acked.floor()), expected, "seed {seed}");
                 assert!((0..70).all(|it| acked.contains(it) == model.contains(&it)), "seed {seed}: {acked:?}");
                 assert_eq!(Acked::from_bytes(&acked.to_bytes()), Some(acked.clone()), "seed {seed}");
+                let open = |from: Offset| (from..70).filter(|it| !model.contains(it));
+                let until = acked.next_open(69) - 1;
+                assert_eq!(Acked::all_but(open(0).chain(70..=until), until), acked, "seed {seed}");
+                let after = next(70);
+                assert_eq!(open(after + 1).next().unwrap_or(70), acked.next_open(after).min(70), "seed {seed}");
+                let (head, count) = (next(70), next(20));
+                let newest = (0..=head).rev().filter(|it| !model.contains(it)).take(count as usize);
+                let begins = acked.newest_open(head, count);
+                assert_eq!(open(begins + 1).take_while(|it| *it <= head).count(), newest.count(), "seed {seed}");
             }
         }
     }

@@ -80,6 +80,8 @@ pub struct HistoryPage {
     pub next: Option<Rest>,
     /// What is not there any more.
     pub gap: Option<Gap>,
+    /// Of an inbox: messages that wait, on this page or not.
+    pub pending: Option<u32>,
 }
 
 /// What a home knows about its channel.

@@ -39,6 +39,8 @@ pub(crate) struct Ring {
     origin: Offset,
     /// A log keeps what falls out of memory.
     persisted: bool,
+    /// From here on age alone drops nothing: somebody waits for it.
+    held_from: Option<Offset>,
 }
 
 /// Where a subscription starts within what is retained.
@@ -69,6 +71,7 @@ impl Ring {
             purged: 0,
             origin: head,
             persisted: false,
+            held_from: None,
         }
     }
 
@@ -97,6 +100,16 @@ impl Ring {
     /// Records in memory.
     pub(crate) const fn len(&self) -> usize {
         self.kept
+    }
+
+    /// The offset before the first one of this log.
+    pub(crate) const fn origin(&self) -> Offset {
+        self.origin
+    }
+
+    /// From this offset on age alone drops nothing. What a log keeps needs no hold.
+    pub(crate) fn hold(&mut self, from: Option<Offset>) {
+        self.held_from = from.filter(|_| !self.persisted);
     }
 
     pub(crate) const fn is_persisted(&self) -> bool {
@@ -145,10 +158,14 @@ impl Ring {
     pub(crate) fn trim(&mut self, now: Time) -> Option<Time> {
         // A place that was given up is kept as long as an older record would be: who asks for it is told why it is empty.
         while let Some(oldest) = self.oldest() {
-            let expires = oldest.admitted.after(self.options.age);
+            let (admitted, offset) = (oldest.admitted, oldest.offset);
+            let expires = admitted.after(self.options.age);
             let over = self.records.len() > self.options.records as usize || self.bytes > u64::from(self.options.bytes);
             if !over && expires > now {
                 return Some(expires);
+            }
+            if !over && self.held_from.is_some() && offset >= self.held_from {
+                return Some(Time::MAX);
             }
             self.drop_oldest();
         }

@@ -19,9 +19,10 @@ pub(crate) fn commit(
     record: Arc<Record>,
 ) -> Option<(Pending, Published)> {
     let connections = home.connections();
+    let queued = home.queues.is_some();
     let settled = ticket.and_then(|ticket| {
         let position = record.offset.map(|offset| Position { epoch: record.epoch.clone(), offset });
-        let published = Published { id: record.id.clone(), position, duplicate: false, connections };
+        let published = Published { id: record.id.clone(), position, duplicate: false, connections, queued };
         home.desk.settle(ticket, &published).map(|pending| (pending, published))
     });
     let offset = record.offset.unwrap_or_default();
@@ -39,8 +40,13 @@ pub(crate) fn commit(
 
 /// Hands an ephemeral message to everyone who listens now.
 pub(crate) fn deliver_ephemeral(home: &mut Home, peers: &mut Peers, record: Record) -> Published {
-    let published =
-        Published { id: record.id.clone(), position: None, duplicate: false, connections: home.connections() };
+    let published = Published {
+        id: record.id.clone(),
+        position: None,
+        duplicate: false,
+        connections: home.connections(),
+        queued: false,
+    };
     let record = Arc::new(record);
     for interest in &home.interests {
         peers.deliver_if_room(interest, &record);
@@ -49,6 +55,9 @@ pub(crate) fn deliver_ephemeral(home: &mut Home, peers: &mut Peers, record: Reco
 }
 
 fn deliver(home: &mut Home, peers: &mut Peers, now: Time, record: Arc<Record>) {
+    if let Some(age) = home.queues {
+        home.ring.hold(home.inbox.get_or_insert_default().admit(&record, age));
+    }
     home.ring.push(&record, now);
     home.last_used = now;
     for interest in &mut home.interests {

@@ -22,7 +22,7 @@ fn four_targets() {
         bo < ok #2 at 1 to 1
         ada < news 1 b
         bo > publish #3 user:ada c
-        bo < ok #3 at 1 to 1
+        bo < ok #3 at 1 to 1 queued
         ada < $user:ada 1 c
         bo > publish #4 user:ada/news d
         bo < ok #4 at ~ to 1

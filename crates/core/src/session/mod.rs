@@ -30,6 +30,7 @@ pub(crate) use subscriptions::{LastPosition, LastPositions, Link, Subscription, 
 use crate::command::{Connect, Ref};
 use crate::frame::Dialect;
 use crate::id::{ConnectionId, ConnectionKey, DeviceId};
+use crate::inbox::Taker;
 use crate::permissions::Identity;
 use crate::time::{Time, UnixMs};
 
@@ -153,6 +154,8 @@ pub(crate) struct Extras {
     pub(crate) inherits: bool,
     /// When its authorisation is over, with the skew of clocks.
     pub(crate) expires: Option<Time>,
+    /// What it has taken of its user's messages.
+    pub(crate) inbox: Option<Box<Taker>>,
     pub(crate) strikes: u8,
     pub(crate) strikes_since: Time,
 }

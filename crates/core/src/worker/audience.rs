@@ -12,7 +12,7 @@ use super::Worker;
 use super::peers::Peer;
 use crate::event::Event;
 use crate::frame::Frame;
-use crate::id::{ChannelKey, SlotKey, WorkerId};
+use crate::id::{Audience, ChannelKey, SlotKey, WorkerId};
 use crate::position::{Epoch, Gap, GapReason, Offset, Position};
 use crate::record::{Record, SessionId};
 use crate::session::{Link, Subscription};
@@ -21,7 +21,7 @@ use crate::session::{Link, Subscription};
 const HOLE: u32 = u32::MAX;
 
 /// Slots of sessions. A user's few devices fit without a list of their own.
-type Audience = SmallVec<[u32; 4]>;
+type Listeners = SmallVec<[u32; 4]>;
 
 /// A worker's entry of a channel.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(crate) struct Local {
     /// The home has said that something is missing, and nobody has caught up since: nothing comes through the queue.
     pub(crate) behind: bool,
     /// The Live ones: slots of sessions. Unused for `$all`, where the table of sessions is the list.
-    pub(crate) audience: Audience,
+    pub(crate) audience: Listeners,
     /// Subscriptions of any kind.
     pub(crate) listeners: u32,
     /// Attach requests that the home has not answered.
@@ -87,7 +87,7 @@ impl Worker {
             home: None,
             epoch: None,
             head: 0,
-            audience: Audience::new(),
+            audience: Listeners::new(),
             behind: false,
             listeners: 0,
             attaching: 0,
@@ -177,7 +177,7 @@ impl Worker {
         audience.swap_remove(index as usize);
         let moved = audience.get(index as usize).copied();
         if audience.is_empty() {
-            *audience = Audience::new();
+            *audience = Listeners::new();
         }
         if let Some(moved) = moved
             && moved != HOLE
@@ -283,6 +283,13 @@ impl Worker {
             let me = SessionId { node: self.node, worker: self.id, key: session.key };
             session.is_excluded(me, &record.exclude)
         };
+        let own = matches!(record.channel.audience, Audience::User(_)) && self.options.inbox.is_some();
+        if own && session.inbox_room() == 0 {
+            if let Some((_, offset)) = frame.moves() {
+                self.fall_behind(slot, local.slot, offset, false);
+            }
+            return;
+        }
         if !session.outbox.has_room(frame.cost(), &self.options) {
             match frame.moves() {
                 Some((_, offset)) => self.fall_behind(slot, local.slot, offset, true),
@@ -301,6 +308,9 @@ impl Worker {
         session.outbox.push(frame.clone(), &mut self.pool);
         self.figures.delivered += 1;
         self.queue_write(slot);
+        if own && let Some((_, offset)) = frame.moves() {
+            self.note_taken(slot, offset);
+        }
     }
 
     /// Tells one listener that offsets were passed over on purpose; nothing if the range is empty. Neighbouring skips become one frame.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::inbox::InboxCall;
 use crate::history::{HistoryPage, Query};
 use crate::id::{AppId, ChannelKey, ChannelName, ConnectionId, ConnectionKey, DeviceId, UserId};
 use crate::permissions::Identity;
@@ -24,6 +25,13 @@ pub enum Call {
         channel: ChannelKey,
         /// What is asked.
         query: Query,
+    },
+    /// About a user's inbox; the caller has chosen the home.
+    Inbox {
+        /// The user's channel.
+        channel: ChannelKey,
+        /// What.
+        call: InboxCall,
     },
     /// Remove messages; the caller has chosen the home.
     Purge {
@@ -101,6 +109,8 @@ pub struct ConnectionQuery {
 pub enum Answer {
     /// What became of a publish.
     Published(PublishResult),
+    /// Whether messages of an inbox have left.
+    Inbox(Result<(), Rejection>),
     /// Everything up to here cannot be read any more.
     Purged(Result<Position, Rejection>),
     /// Messages of the past.
@@ -206,4 +216,6 @@ pub struct Figures {
     pub append_failures: u64,
     /// Blocks read from the log.
     pub log_reads: u64,
+    /// Messages dropped from inboxes that were full.
+    pub inbox_dropped: u64,
 }

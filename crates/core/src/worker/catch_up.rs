@@ -7,7 +7,8 @@ use super::Worker;
 use super::peers::{Peer, Pull, Pulled};
 use crate::event::Event;
 use crate::frame::Frame;
-use crate::id::{ConnectionKey, SlotKey};
+use crate::id::{Audience, ConnectionKey, SlotKey};
+use crate::inbox::Policy;
 use crate::limits;
 use crate::position::{Gap, GapReason, Offset, Position};
 use crate::session::Link;
@@ -52,9 +53,16 @@ impl Worker {
             }
         }
         let mut has_credits = true;
+        let (room, policy) = (session.inbox_room(), self.options.inbox.map(|inbox| inbox.policy));
         for subscription in &mut session.subscriptions {
             let Link::Behind { next, pulling: pulling @ false, .. } = &mut subscription.link else { continue };
             let local = self.locals.at(subscription.local);
+            let is_inbox = policy.is_some() && matches!(local.channel.audience, Audience::User(_));
+            if is_inbox && room == 0 {
+                // Who has too much to ack gets no more of its inbox, and everything else.
+                self.held_inboxes.insert((subscription.local, key));
+                continue;
+            }
             let (Some(home), to) = (local.home, local.home_worker) else { continue };
             let (count, most) = if local.stored { (&mut stored, limits::STORED_PULLS) } else { (&mut memory, 1) };
             if *count >= most {
@@ -66,7 +74,9 @@ impl Worker {
             }
             *count += 1;
             *pulling = true;
-            let pull = Pull { connection: key, worker: self.id, local: local.key, home, next: *next };
+            let room = if is_inbox { room } else { usize::MAX };
+            let device = session.profile.device().filter(|_| is_inbox && policy == Some(Policy::Each));
+            let pull = Pull { connection: key, worker: self.id, local: local.key, home, next: *next, room, device };
             self.peers.request(to, Peer::Pull(pull));
         }
         has_credits
@@ -124,6 +134,7 @@ impl Worker {
     /// Puts the records of a page into a session's outbox, and tells what it passes over.
     fn push_page(&mut self, slot: u32, local: SlotKey, mut next: Offset, pulled: &Pulled) {
         let me = self.session_id(pulled.connection);
+        let own = self.is_inbox(local.slot);
         let entry = self.locals.at(local.slot);
         let (channel, Some(epoch)) = (entry.channel.clone(), entry.epoch.clone()) else { return };
         for record in &pulled.page.records {
@@ -138,6 +149,9 @@ impl Worker {
             let frame = self.frames.frame(record, local);
             self.sessions.at_mut(slot).outbox.push(frame, &mut self.pool);
             self.figures.delivered += 1;
+            if own {
+                self.note_taken(slot, offset);
+            }
         }
         self.push_skip(slot, &channel, (next, pulled.page.reached), pulled.skipped, &epoch, local);
     }

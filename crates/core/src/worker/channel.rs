@@ -1,6 +1,7 @@
 //! A channel at its home: the one place that orders, keeps and hands out its records.
 
 use std::mem;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -8,8 +9,9 @@ use super::Worker;
 use super::call::ChannelInfo;
 use super::output::{Lifecycle, Output};
 use super::peers::{Attach, AttachFor, Attached, HistoryAsk, Peer};
-use crate::history::{Ring, Window};
-use crate::id::{Audience, ChannelKey, SlotKey, WorkerId};
+use crate::history::{Page, Ring, Window};
+use crate::id::{Audience, ChannelKey, DeviceId, SlotKey, WorkerId};
+use crate::inbox::{Inbox, InboxAsk, Loading};
 use crate::limits;
 use crate::position::{GapReason, Offset, Position};
 use crate::publish::{Desk, Draft};
@@ -21,7 +23,8 @@ use crate::timer::Timer;
 #[derive(Debug)]
 pub(crate) enum HomeState {
     /// The log has been asked where the channel stands; what came in the meantime waits. Bounded by the credits of the askers.
-    Opening { channel: ChannelKey, parked: Vec<Parked> },
+    /// An inbox is read before the channel opens.
+    Opening { channel: ChannelKey, parked: Vec<Parked>, loading: Option<Box<Loading>> },
     /// At work.
     Ready(Box<Home>),
 }
@@ -32,6 +35,7 @@ pub(crate) enum Parked {
     Publish(Box<Draft>),
     History(Box<HistoryAsk>),
     Purge { ticket: u64, channel: ChannelKey, through: Option<Position> },
+    Inbox(Box<InboxAsk>),
 }
 
 /// A channel's state at its home.
@@ -49,6 +53,10 @@ pub(crate) struct Home {
     pub(crate) message_events: bool,
     /// Why replay passes over offsets.
     pub(crate) skipped: GapReason,
+    /// How long its messages wait until they are acked; `None` if it is no inbox.
+    pub(crate) queues: Option<Duration>,
+    /// What waits; `None` while there is nothing to remember.
+    pub(crate) inbox: Option<Box<Inbox>>,
     pub(super) armed: bool,
 }
 
@@ -85,6 +93,8 @@ impl Home {
             last_used: now,
             message_events: false,
             skipped: GapReason::Expired,
+            queues: None,
+            inbox: None,
             armed: false,
         }
     }
@@ -112,6 +122,14 @@ impl Home {
         self.connections() > 0 || self.ring.len() > 0 || in_log
     }
 
+    /// Takes out of a page what is not pending any more. Returns whether there was such a thing.
+    pub(crate) fn pass_over(&self, page: &mut Page, device: Option<&DeviceId>) -> bool {
+        let before = page.records.len();
+        let wanted = |offset| self.inbox.as_ref().is_some_and(|inbox| inbox.wants(device, offset));
+        page.records.retain(|record| record.offset.is_some_and(wanted));
+        page.records.len() < before
+    }
+
     pub(crate) fn info(&self) -> ChannelInfo {
         ChannelInfo {
             channel: self.channel.clone(),
@@ -135,9 +153,12 @@ impl Home {
         self.interests.last_mut().expect("just pushed")
     }
 
-    /// When it may be forgotten if nothing happens; `None` while somebody listens or the log owes an answer.
+    /// When it may be forgotten if nothing happens; `None` while somebody listens, or the log or the state owes an answer.
     fn forgotten_at(&self) -> Option<Time> {
         let idle = self.desk.idle_at()?;
+        if self.inbox.as_ref().is_some_and(|inbox| inbox.is_saving()) {
+            return None;
+        }
         self.interests.is_empty().then(|| idle.max(self.last_used.after(limits::CHANNEL_LINGER)))
     }
 
@@ -193,11 +214,17 @@ impl Worker {
             Parked::Publish(draft) => self.handle_draft(key, *draft),
             Parked::History(ask) => self.handle_history_ask(key, *ask),
             Parked::Purge { ticket, through, .. } => self.handle_purge(key, ticket, through),
+            Parked::Inbox(ask) => self.handle_inbox_ask(key, *ask),
         }
     }
 
     fn handle_attach(&mut self, key: SlotKey, attach: Box<Attach>) {
         self.trim_home(key);
+        if let Some(listener) = &attach.listener
+            && let Some(window) = self.begin_listening(key, &attach.start, listener)
+        {
+            return self.attach_at(key, *attach, window);
+        }
         let now = self.now;
         let Some(home) = self.home_mut(key) else { return };
         match home.ring.window(&attach.start, now.wall) {
@@ -228,12 +255,16 @@ impl Worker {
             recovered: window.recovered,
             gap: window.gap,
             live: home.joins(attach.worker, window.position),
+            dropped: home.inbox.as_mut().filter(|inbox| inbox.has_untold()).map(|it| (it.len(), it.take_untold())),
         };
         let occupied = was_vacant && home.connections() > 0;
         let channel = home.channel.clone();
         self.peers.answer(attach.worker, Peer::Attached(Box::new(attached)));
         if occupied {
             self.occupancy(Lifecycle::ChannelOccupied { channel });
+        }
+        if attach.listener.is_some() {
+            self.settle_inbox(key);
         }
     }
 
@@ -274,6 +305,8 @@ impl Worker {
             | Lifecycle::Disconnected { .. }
             | Lifecycle::SubscriptionAdded { .. }
             | Lifecycle::SubscriptionRemoved { .. }
+            | Lifecycle::InboxQueued { .. }
+            | Lifecycle::InboxOverflow { .. }
             | Lifecycle::MessagePublished { .. } => return,
         };
         if let Audience::Named(_) = channel.audience {
@@ -357,6 +390,7 @@ impl Worker {
             }
             let freed = self.home_mut(key).map_or(0, |home| home.ring.clear());
             self.history_bytes -= freed;
+            self.settle_inbox(key);
         }
     }
 }

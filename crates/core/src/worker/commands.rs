@@ -34,6 +34,7 @@ impl Worker {
             }
             (Phase::Connecting(_) | Phase::Closing(_), _) => {}
         }
+        self.handle_post(key);
         match command {
             Command::Connect(connect) => self.handle_connect(key, *connect, reply),
             Command::Ping => {
@@ -44,13 +45,14 @@ impl Worker {
             Command::Unsubscribe { channel } => self.handle_unsubscribe(key, channel, reply),
             Command::Publish(publish) => self.handle_publish(key, *publish, reply),
             Command::History(history) => self.handle_history(key, *history, reply),
-            Command::Ack(ack) => {
-                let rejection = match ack.of {
-                    AckOf::Inbox => Rejection::new(RejectionKind::NotEnabled, "there are no inboxes yet"),
-                    AckOf::Consumer { .. } => Rejection::new(RejectionKind::NotFound, "consumes nothing by this name"),
-                };
-                self.reject(key, reply, rejection.at("consumer"));
-            }
+            Command::Inbox(command) => self.handle_inbox_command(key, command, reply),
+            Command::Ack(ack) => match ack.of {
+                AckOf::Inbox => self.handle_inbox_ack(key, *ack, reply),
+                AckOf::Consumer { .. } => {
+                    let rejection = Rejection::new(RejectionKind::NotFound, "consumes nothing by this name");
+                    self.reject(key, reply, rejection.at("consumer"));
+                }
+            },
             Command::Meta { meta } => {
                 if let Some(session) = self.sessions.get_mut(key) {
                     session.profile.extras_mut().meta = Some(meta);

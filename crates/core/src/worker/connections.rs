@@ -71,6 +71,7 @@ impl Worker {
             if session.deadline < session.armed {
                 self.arm_session(key);
             }
+            self.hasten_probe(key);
         }
     }
 
@@ -163,8 +164,9 @@ impl Worker {
             }
             Call::History { channel, query } => {
                 let origin = Origin::Call { ticket };
-                return self.ask_history(HistoryAsk { origin, channel, query });
+                return self.ask_history(HistoryAsk { origin, channel, query, inbox: None });
             }
+            Call::Inbox { channel, call } => return self.call_inbox(ticket, channel, call),
             Call::Purge { channel, through } => return self.call_purge(ticket, channel, through),
             Call::Connections(query) => self.list_connections(&query),
             Call::Connection(key) => {

@@ -15,7 +15,7 @@ impl Worker {
     pub(crate) fn may_open(&self, channel: &ChannelKey, request: &Parked) -> bool {
         let own = match (&channel.audience, request) {
             (Audience::Everyone, _) | (Audience::User(_), Parked::Attach(_)) => true,
-            (Audience::User(_), Parked::Publish(_) | Parked::History(_) | Parked::Purge { .. })
+            (Audience::User(_), Parked::Publish(_) | Parked::History(_) | Parked::Purge { .. } | Parked::Inbox(_))
             | (Audience::Named(_), _) => false,
         };
         own || self.homes.len() < self.options.bounds.channels
@@ -32,6 +32,10 @@ impl Worker {
         match request {
             Parked::Publish(draft) => self.settle(draft.origin, Err(too_many(draft.channel))),
             Parked::History(ask) => self.answer_history(ask.origin, Err(too_many(ask.channel))),
+            Parked::Inbox(ask) => {
+                let rejection = too_many(ask.channel.clone());
+                self.refuse_inbox(*ask, rejection);
+            }
             Parked::Purge { ticket, channel, .. } => self.answer_call(ticket, Answer::Purged(Err(too_many(channel)))),
             Parked::Attach(attach) => self.refuse_attach(*attach, Refusal::Crowded),
         }

@@ -5,6 +5,7 @@
 
 use super::Worker;
 use super::channel::{Parked, ready};
+use super::inbox::not_enabled;
 use super::input::LogFailure;
 use super::output::Output;
 use super::peers::{HistoryAnswer, HistoryAsk, Peer};
@@ -13,8 +14,9 @@ use super::reading::Reading;
 use super::rewinding::Seeker;
 use crate::command::{History, Listen};
 use crate::event::{Event, Outcome};
-use crate::history::{At, HistoryPage};
+use crate::history::{At, HistoryPage, Query};
 use crate::id::{ChannelKey, ConnectionKey, SlotKey};
+use crate::inbox::Actor;
 use crate::limits;
 use crate::position::Offset;
 use crate::publish::Origin;
@@ -52,6 +54,18 @@ impl Worker {
             let rejection = Rejection::new(RejectionKind::Forbidden, "may not read history");
             return self.reject(key, reply, rejection.on(channel));
         }
+        self.ask_for_session(key, reply, (channel, history.query), None);
+    }
+
+    /// Asks the home of a channel on behalf of a session: for history, or for what is pending in an inbox.
+    pub(crate) fn ask_for_session(
+        &mut self,
+        key: ConnectionKey,
+        reply: Reply,
+        (channel, query): (ChannelKey, Query),
+        inbox: Option<Actor>,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
         if session.questions >= limits::QUESTIONS_IN_FLIGHT {
             // Only those that come by POST are read while others wait.
             let rejection = Rejection::new(RejectionKind::Overloaded, "too many questions of this connection wait");
@@ -61,7 +75,7 @@ impl Worker {
         session.questions += 1;
         let origin = Origin::Session { worker: self.id, connection: key, reply };
         let home = self.home_worker(channel.fingerprint());
-        let ask = HistoryAsk { origin, channel, query: history.query };
+        let ask = HistoryAsk { origin, channel, query, inbox };
         self.peers.request(home, Peer::History(Box::new(ask)));
     }
 
@@ -70,7 +84,10 @@ impl Worker {
         let (key, reply) = (answer.connection, answer.reply);
         match answer.result {
             Ok(page) => {
-                let outcome = Outcome::History(Box::new(page));
+                let outcome = match page.pending {
+                    Some(_) => Outcome::Inbox(Box::new(page)),
+                    None => Outcome::History(Box::new(page)),
+                };
                 self.respond(key, reply, Event::Ok { reference: reply.reference(), outcome });
             }
             Err(rejection) => self.reject(key, reply, rejection),
@@ -92,7 +109,13 @@ impl Worker {
 
     pub(crate) fn handle_history_ask(&mut self, key: SlotKey, ask: HistoryAsk) {
         self.trim_home(key);
+        if ask.inbox.is_some() {
+            self.settle_inbox(key);
+        }
         let Some(home) = ready(&mut self.homes, key) else { return };
+        if ask.inbox.is_some() && home.queues.is_none() {
+            return self.answer_history(ask.origin, Err(not_enabled()));
+        }
         let Some(place) = ask.query.place() else { return self.begin_reading(key, ask, None) };
         if let Some(found) = home.ring.locate(&place) {
             return self.begin_reading(key, ask, Some(found));
@@ -137,8 +160,18 @@ impl Worker {
 
     fn begin_reading(&mut self, key: SlotKey, ask: HistoryAsk, found: Option<Offset>) {
         let Some(home) = ready(&mut self.homes, key) else { return };
-        let window = ask.query.window(home.ring.extent(), found);
-        self.read_on(Box::new(Reading::new(ask.origin, key, window, ask.query.limit)));
+        let mut extent = home.ring.extent();
+        if let Some(by) = &ask.inbox {
+            // What has left before or after all that is pending is of no interest.
+            let pending = home.inbox.as_ref().and_then(|inbox| inbox.extent(by));
+            let (first, last) = pending.unwrap_or((extent.head + 1, extent.head));
+            (extent.floor, extent.head) = (extent.floor.max(first - 1), last);
+        }
+        let mut window = ask.query.window(extent, found);
+        if ask.inbox.is_some() {
+            window.gap = None;
+        }
+        self.read_on(Box::new(Reading::new(ask.origin, key, window, ask.query.limit, ask.inbox)));
     }
 
     pub(crate) fn answer_history(&mut self, origin: Origin, result: HistoryResult) {

@@ -25,6 +25,13 @@ pub enum Input {
         /// From which.
         connection: ConnectionKey,
     },
+    /// A WebSocket answered a Ping that asks for proof.
+    Pong {
+        /// Which one.
+        connection: ConnectionKey,
+        /// The offset that the Ping bore.
+        offset: Offset,
+    },
     /// A connection sent a command.
     Command {
         /// Which one.

@@ -15,11 +15,16 @@ use super::peers::{Attach, Peer, Pull, Pulled, Refusal};
 use super::publishing::log_failure;
 use crate::history::{Found, Page, PageBounds, Ring, Wanted};
 use crate::id::{Audience, ChannelKey, SlotKey};
+use crate::inbox::Inbox;
 use crate::position::{Epoch, GapReason, Offset};
 
 impl Worker {
     pub(crate) fn open_home(&mut self, channel: &ChannelKey) -> SlotKey {
-        let key = self.homes.insert_with(|_| HomeState::Opening { channel: channel.clone(), parked: Vec::new() });
+        let key = self.homes.insert_with(|_| HomeState::Opening {
+            channel: channel.clone(),
+            parked: Vec::new(),
+            loading: None,
+        });
         self.home_index.insert(channel.clone(), key);
         self.ask_to_open(key, channel.clone());
         key
@@ -31,14 +36,28 @@ impl Worker {
     }
 
     pub(crate) fn handle_log_opened(&mut self, key: SlotKey, epoch: Epoch, head: Offset, floor: Offset) {
+        if !self.begin_loading(key, &epoch, head, floor) {
+            self.open_ready(key, epoch, head, floor, None);
+        }
+    }
+
+    /// Everything is known: the home opens, and what waited for it goes on.
+    pub(crate) fn open_ready(
+        &mut self,
+        key: SlotKey,
+        epoch: Epoch,
+        head: Offset,
+        floor: Offset,
+        inbox: Option<Box<Inbox>>,
+    ) {
         let Some(state @ HomeState::Opening { .. }) = self.homes.get_mut(key) else { return };
-        let HomeState::Opening { channel, parked } = mem::replace(
-            state,
-            HomeState::Opening { channel: ChannelKey::everyone(Default::default()), parked: Vec::new() },
-        ) else {
+        let nothing =
+            HomeState::Opening { channel: ChannelKey::everyone(Default::default()), parked: Vec::new(), loading: None };
+        let HomeState::Opening { channel, parked, .. } = mem::replace(state, nothing) else {
             unreachable!("matched above")
         };
         let mut home = Box::new(self.new_home(key, channel, epoch, head, floor));
+        home.inbox = inbox;
         // A user's connections at its home worker listen without having attached.
         if let Audience::User(_) = home.channel.audience
             && let Some(local) = self.local_index.get(&home.channel).copied()
@@ -58,6 +77,7 @@ impl Worker {
             *state = HomeState::Ready(home);
         }
         self.arm_home(key);
+        self.settle_inbox(key);
         for request in parked {
             self.at_home(&channel, request);
         }
@@ -65,10 +85,18 @@ impl Worker {
 
     fn new_home(&self, key: SlotKey, channel: ChannelKey, epoch: Epoch, head: Offset, floor: Offset) -> Home {
         let rule = self.options.rule(&channel);
-        let history = rule.map_or(self.options.history, |rule| rule.history);
+        let mut history = rule.map_or(self.options.history, |rule| rule.history);
+        let inbox = self.options.inbox_of(&channel);
         let mut ring = match self.options.retention(&channel) {
             Some(_) => Ring::persisted(history, epoch, head, floor),
-            None => Ring::new(history, epoch, head),
+            None => {
+                // What waits in memory has no other place.
+                if let Some(inbox) = inbox {
+                    history.records = history.records.max(inbox.messages);
+                    history.bytes = history.bytes.max(inbox.bytes);
+                }
+                Ring::new(history, epoch, head)
+            }
         };
         let latest_per_key = rule.is_some_and(|rule| rule.latest_per_key);
         if latest_per_key {
@@ -76,7 +104,8 @@ impl Worker {
         }
         let skipped = if latest_per_key { GapReason::Replaced } else { GapReason::Expired };
         let message_events = rule.is_some_and(|rule| rule.message_events);
-        Home { message_events, skipped, ..Home::new(key, channel, ring, self.now.time) }
+        let queues = inbox.map(|inbox| inbox.age);
+        Home { message_events, skipped, queues, ..Home::new(key, channel, ring, self.now.time) }
     }
 
     pub(crate) fn handle_log_not_opened(&mut self, key: SlotKey, failure: LogFailure) {
@@ -87,6 +116,7 @@ impl Worker {
                 Parked::History(ask) => self.answer_history(ask.origin, Err(log_failure(failure))),
                 Parked::Purge { ticket, .. } => self.answer_call(ticket, Answer::Purged(Err(log_failure(failure)))),
                 Parked::Attach(attach) => self.refuse_attach(*attach, Refusal::Log(failure)),
+                Parked::Inbox(ask) => self.refuse_inbox(*ask, log_failure(failure)),
             }
         }
         // Nobody waits here, so nobody is owed another attempt: the next one who comes makes it.
@@ -110,7 +140,8 @@ impl Worker {
 
     pub(crate) fn handle_pull(&mut self, pull: Pull) {
         self.trim_home(pull.home);
-        let bounds = PageBounds { records_max: self.options.bounds.page_records, now: self.now.time };
+        let records_max = self.options.bounds.page_records.min(pull.room);
+        let bounds = PageBounds { records_max, now: self.now.time };
         let Some(home) = ready(&mut self.homes, pull.home) else {
             let nothing = Page { reached: pull.next - 1, ..Page::default() };
             return self.answer_pull(pull, nothing);
@@ -130,13 +161,16 @@ impl Worker {
         }
     }
 
-    fn answer_pull(&mut self, pull: Pull, page: Page) {
+    fn answer_pull(&mut self, pull: Pull, mut page: Page) {
         let reached = page.reached;
         let (mut live, mut missing, mut skipped) = (false, GapReason::Window, GapReason::Expired);
         if let Some(home) = self.home_mut(pull.home) {
             live = home.joins(pull.worker, reached);
             missing = home.ring.missing_because(page.missing.map_or(reached, |range| range.1));
             skipped = home.skipped;
+            if home.queues.is_some() && home.pass_over(&mut page, pull.device.as_ref()) {
+                skipped = GapReason::Acked;
+            }
         }
         let (connection, local, from) = (pull.connection, pull.local, pull.next);
         let pulled = Pulled { connection, local, from, page, missing, skipped, live };

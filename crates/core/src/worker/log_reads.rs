@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::mem;
 
 use super::Worker;
-use super::channel::{Parked, ready};
+use super::channel::{HomeState, Parked, ready};
 use super::history::Reader;
 use super::input::LogFailure;
 use super::output::Output;
@@ -60,9 +60,13 @@ impl Worker {
         while self.log_reads.asked < self.log_reads.asked_max
             && let Some((key, from)) = self.log_reads.line.pop_front()
         {
-            if let Some(home) = ready(&mut self.homes, key) {
+            let channel = match self.homes.get_mut(key) {
+                Some(HomeState::Ready(home)) => Some(home.channel.clone()),
+                Some(HomeState::Opening { channel, loading: Some(_), .. }) => Some(channel.clone()),
+                Some(HomeState::Opening { .. }) | None => None,
+            };
+            if let Some(channel) = channel {
                 self.log_reads.asked += 1;
-                let channel = home.channel.clone();
                 self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from });
             } else {
                 let waiting = self.blocks.failed(key, from);
@@ -73,6 +77,9 @@ impl Worker {
 
     pub(crate) fn handle_log_read(&mut self, key: SlotKey, from: Offset, result: Result<Block, LogFailure>) {
         self.log_reads.asked -= 1;
+        if self.take_inbox_block(key, from, &result) {
+            return self.settle_log_reads();
+        }
         let home = ready(&mut self.homes, key);
         let waiting = match (home, result) {
             (Some(home), Ok(block)) => {

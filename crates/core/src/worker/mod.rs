@@ -19,6 +19,7 @@ mod connections;
 mod crowding;
 mod frames;
 mod history;
+mod inbox;
 mod input;
 mod log;
 mod log_reads;
@@ -40,7 +41,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use hashbrown::HashMap;
@@ -52,6 +53,7 @@ use channel::{HomeState, Parked};
 use frames::FrameCache;
 pub use history::HistoryResult;
 use history::Reader;
+pub use inbox::InboxCall;
 pub use input::{Input, LogFailure, NotAppended, Opened};
 use log_reads::LogReads;
 pub use output::{DisconnectReason, Lifecycle, Output, Persist};
@@ -106,6 +108,8 @@ pub struct Worker {
     waiting: Waiting,
     /// Answers about former sessions that wait for credits. Bounded by the credits of their questions.
     taken: VecDeque<TakenOver>,
+    /// Connections that get no more messages of their inbox before they ack some, by the place of the channel.
+    held_inboxes: BTreeSet<(u32, ConnectionKey)>,
     locals: crate::slab::Slab<Local>,
     local_index: HashMap<ChannelKey, SlotKey>,
     everyone: SlotKey,
@@ -166,6 +170,7 @@ impl Worker {
             sessions: Sessions::default(),
             waiting: Waiting::default(),
             taken: VecDeque::new(),
+            held_inboxes: BTreeSet::new(),
             locals: Default::default(),
             local_index: HashMap::new(),
             everyone: SlotKey { slot: 0, generation: 0 },
@@ -209,6 +214,7 @@ impl Worker {
         match input {
             Input::Opened(opened) => self.handle_opened(*opened),
             Input::Received { connection } => self.handle_received(connection),
+            Input::Pong { connection, offset } => self.handle_pong(connection, offset),
             Input::Command { connection, command, reply } => self.handle_command(connection, command, reply),
             Input::Malformed { connection, rejection, reply } => self.handle_malformed(connection, *rejection, reply),
             Input::Identified { connection, identity } => self.handle_identified(connection, identity),
@@ -261,6 +267,12 @@ impl Worker {
                 self.peers.return_credit(from);
                 self.handle_history_answer(*answer);
             }
+            Peer::Inbox(ask) => self.ask_inbox(*ask),
+            Peer::InboxAnswer(answer) => {
+                self.peers.return_credit(from);
+                self.handle_inbox_answer(*answer);
+            }
+            Peer::InboxNews(news) => self.handle_inbox_news(&news),
             Peer::TakeOver(ask) => self.handle_take_over(*ask),
             Peer::TakenOver(taken) => {
                 self.peers.return_credit(from);
@@ -342,6 +354,7 @@ impl Worker {
                 match timer {
                     Timer::Session(key) => self.handle_session_deadline(key),
                     Timer::Channel(key) => self.handle_home_deadline(key),
+                    Timer::Inbox(key) => self.handle_inbox_deadline(key),
                 }
             }
         }
@@ -382,7 +395,11 @@ impl Worker {
         let entry = self.locals.at_mut(local.slot);
         entry.attaching += 1;
         let (to, channel) = (entry.home_worker, entry.channel.clone());
-        let attach = Attach { asker, worker: self.id, local, channel, start };
+        let listener = match asker {
+            AttachFor::Connect { connection, .. } => self.listener_of(connection, &channel),
+            AttachFor::Everyone | AttachFor::Subscribe { .. } | AttachFor::Repeat { .. } => None,
+        };
+        let attach = Attach { asker, worker: self.id, local, channel, start, listener };
         self.peers.request(to, Peer::Attach(Box::new(attach)));
     }
 }

@@ -6,7 +6,7 @@ use super::call::Answer;
 use super::peers::PeerMessage;
 use crate::event::Event;
 use crate::history::At;
-use crate::id::{ChannelKey, ConnectionId, ConnectionKey, SlotKey, UserId, WorkerId};
+use crate::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, SlotKey, UserId, WorkerId};
 use crate::options::Retention;
 use crate::position::Offset;
 use crate::publish::Publisher;
@@ -219,6 +219,32 @@ pub enum Lifecycle {
     ChannelVacated {
         /// Which.
         channel: ChannelKey,
+    },
+    /// Messages have waited for a user for some seconds.
+    InboxQueued {
+        /// Whose application.
+        app: AppId,
+        /// For whom.
+        user: UserId,
+        /// Messages that wait.
+        pending: u32,
+        /// The first and …
+        from: Offset,
+        /// … the last of those that no earlier event has told of.
+        to: Offset,
+        /// The user's connections now.
+        connections: u32,
+    },
+    /// Too much waited for a user, and the oldest messages were dropped.
+    InboxOverflow {
+        /// Whose application.
+        app: AppId,
+        /// For whom.
+        user: UserId,
+        /// Messages that wait.
+        pending: u32,
+        /// Messages dropped since the last such event.
+        dropped: u64,
     },
     /// A message was published in a channel whose rule asks for these events.
     MessagePublished {

@@ -12,14 +12,18 @@ use std::sync::Arc;
 
 use super::channel::{Feed, Interest};
 use super::history::HistoryResult;
+use super::inbox::InboxNews;
 use super::input::LogFailure;
 use super::output::Output;
+use crate::event::Outcome;
 use crate::history::{Page, Query};
-use crate::id::{AppId, ChannelKey, ConnectionKey, SlotKey, UserId, WorkerId};
+use crate::id::{AppId, ChannelKey, ConnectionKey, DeviceId, SlotKey, UserId, WorkerId};
+use crate::inbox::{Actor, InboxAsk, Listener};
 use crate::options::Options;
 use crate::position::{Epoch, Gap, GapReason, Offset, Start};
 use crate::publish::{Draft, Origin, PublishResult};
 use crate::record::Record;
+use crate::rejection::Rejection;
 use crate::session::{Legacy, Reply};
 
 /// One message between workers. Opaque to the engine, which only moves it.
@@ -38,6 +42,9 @@ pub(crate) enum Peer {
     Published(Box<PublishedFor>),
     History(Box<HistoryAsk>),
     HistoryAnswer(Box<HistoryAnswer>),
+    Inbox(Box<InboxAsk>),
+    InboxAnswer(Box<InboxAnswer>),
+    InboxNews(Box<InboxNews>),
     TakeOver(Box<TakeOver>),
     TakenOver(TakenOver),
     Succession(Vec<Succession>),
@@ -73,6 +80,9 @@ impl PeerMessage {
             | Peer::HistoryAnswer(_)
             | Peer::TakeOver(_)
             | Peer::TakenOver(_)
+            | Peer::Inbox(_)
+            | Peer::InboxAnswer(_)
+            | Peer::InboxNews(_)
             | Peer::Succession(_)
             | Peer::Behind { .. }
             | Peer::Interest { .. } => 0,
@@ -83,7 +93,11 @@ impl PeerMessage {
     #[must_use]
     pub const fn takes_room(&self) -> bool {
         match self.0 {
-            Peer::Deliver { .. } | Peer::Behind { .. } | Peer::Interest { .. } | Peer::Succession(_) => true,
+            Peer::Deliver { .. }
+            | Peer::Behind { .. }
+            | Peer::Interest { .. }
+            | Peer::Succession(_)
+            | Peer::InboxNews(_) => true,
             Peer::Attach(_)
             | Peer::Attached(_)
             | Peer::Refused(_)
@@ -94,7 +108,9 @@ impl PeerMessage {
             | Peer::History(_)
             | Peer::HistoryAnswer(_)
             | Peer::TakeOver(_)
-            | Peer::TakenOver(_) => false,
+            | Peer::TakenOver(_)
+            | Peer::Inbox(_)
+            | Peer::InboxAnswer(_) => false,
         }
     }
 }
@@ -119,6 +135,8 @@ pub(crate) struct Attach {
     pub(crate) local: SlotKey,
     pub(crate) channel: ChannelKey,
     pub(crate) start: Start,
+    /// To its user's own channel, if that is an inbox.
+    pub(crate) listener: Option<Box<Listener>>,
 }
 
 #[derive(Debug)]
@@ -134,6 +152,8 @@ pub(crate) struct Attached {
     pub(crate) gap: Option<Gap>,
     /// Every record after `position` follows in this queue.
     pub(crate) live: bool,
+    /// Messages that wait, and how many were dropped without anybody having been told.
+    pub(crate) dropped: Option<(u32, u64)>,
 }
 
 #[derive(Debug)]
@@ -154,13 +174,17 @@ pub(crate) enum Refusal {
     Log(LogFailure),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pull {
     pub(crate) connection: ConnectionKey,
     pub(crate) worker: WorkerId,
     pub(crate) local: SlotKey,
     pub(crate) home: SlotKey,
     pub(crate) next: Offset,
+    /// Records it may take.
+    pub(crate) room: usize,
+    /// Whose place in the inbox counts, if it is one.
+    pub(crate) device: Option<DeviceId>,
 }
 
 #[derive(Debug)]
@@ -191,6 +215,8 @@ pub(crate) struct HistoryAsk {
     pub(crate) origin: Origin,
     pub(crate) channel: ChannelKey,
     pub(crate) query: Query,
+    /// Only what is pending for them in the inbox.
+    pub(crate) inbox: Option<Actor>,
 }
 
 #[derive(Debug)]
@@ -198,6 +224,14 @@ pub(crate) struct HistoryAnswer {
     pub(crate) connection: ConnectionKey,
     pub(crate) reply: Reply,
     pub(crate) result: HistoryResult,
+}
+
+/// What a session asked of its inbox.
+#[derive(Debug)]
+pub(crate) struct InboxAnswer {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) reply: Reply,
+    pub(crate) result: Result<Outcome, Rejection>,
 }
 
 /// A new connection wants to continue the session of a former one.
@@ -344,6 +378,15 @@ impl Peers {
     pub(crate) fn deliver_if_room(&mut self, interest: &Interest, record: &Arc<Record>) {
         if self.take_room(interest.worker, record.cost()) {
             self.send(interest.worker, Peer::Deliver { local: interest.local, record: record.clone() });
+        } else {
+            self.signals_dropped += 1;
+        }
+    }
+
+    /// Tells a worker that something has happened to an inbox, or drops and counts it.
+    pub(crate) fn send_news(&mut self, to: WorkerId, news: InboxNews) {
+        if self.take_room(to, 0) {
+            self.send(to, Peer::InboxNews(Box::new(news)));
         } else {
             self.signals_dropped += 1;
         }

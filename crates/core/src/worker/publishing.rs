@@ -90,7 +90,13 @@ impl Worker {
         session.in_flight += 1;
         let draft = draft(identity.app, publish, user, publisher, fresh, origin);
         if ack == Some(Ack::None) {
-            let published = Published { id: draft.record.id.clone(), position: None, duplicate: false, connections: 0 };
+            let published = Published {
+                id: draft.record.id.clone(),
+                position: None,
+                duplicate: false,
+                connections: 0,
+                queued: false,
+            };
             let outcome = Outcome::Published(published);
             self.respond(key, reply, Event::Ok { reference: reply.reference(), outcome });
         }
@@ -133,7 +139,8 @@ impl Worker {
                 // Most wait for the log, and what they will be told is made when it answers.
                 let answer = early.then(|| home.desk.take_origin(ticket)).flatten().map(|origin| {
                     let (id, connections) = (record.id.clone(), home.connections());
-                    (origin, Published { id, position: None, duplicate: false, connections })
+                    let queued = home.queues.is_some();
+                    (origin, Published { id, position: None, duplicate: false, connections, queued })
                 });
                 self.peers.outputs.push_back(Output::Append { home: key, ticket, record, persist });
                 if let Some((origin, published)) = answer {
@@ -162,7 +169,7 @@ impl Worker {
             self.blocks.replace(home.key, key, offset);
         }
         let after = home.ring.bytes();
-        let message_events = home.message_events;
+        let (message_events, queues) = (home.message_events, home.queues.is_some());
         self.history_bytes = self.history_bytes + after - before;
         if let Some((pending, published)) = settled {
             for waiter in pending.waiters {
@@ -173,6 +180,9 @@ impl Worker {
         if message_events {
             self.peers.outputs.push_back(Output::Lifecycle(Lifecycle::MessagePublished { record }));
         }
+        if queues {
+            self.settle_inbox(key);
+        }
         self.arm_home(key);
         self.fit_history_budget();
     }
@@ -182,7 +192,8 @@ impl Worker {
         let Some(home) = ready(&mut self.homes, key) else { return };
         match outcome {
             NotAppended::Duplicate { id, position } => {
-                let published = Published { id, position: Some(position), duplicate: true, connections: 0 };
+                let (position, queued) = (Some(position), home.queues.is_some());
+                let published = Published { id, position, duplicate: true, connections: 0, queued };
                 let Some(pending) = home.desk.settle(ticket, &published) else { return };
                 for origin in pending.waiters.into_iter().chain([pending.origin]) {
                     self.settle(origin, Ok(published.clone()));

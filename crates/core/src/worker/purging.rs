@@ -49,8 +49,12 @@ impl Worker {
     fn finish_purge(&mut self, key: SlotKey, ticket: u64, through: Offset) {
         let Some(home) = ready(&mut self.homes, key) else { return };
         self.history_bytes -= home.ring.purge(through);
+        if let Some(inbox) = &mut home.inbox {
+            inbox.purge(through);
+        }
         let position = Position { epoch: home.ring.epoch().clone(), offset: through };
         self.answer_call(ticket, Answer::Purged(Ok(position)));
+        self.settle_inbox(key);
         self.arm_home(key);
     }
 

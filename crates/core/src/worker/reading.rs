@@ -16,6 +16,7 @@ use super::input::LogFailure;
 use super::publishing::log_failure;
 use crate::history::{Direction, Found, HistoryPage, Page, PageBounds, Rest, Stretch, Wanted};
 use crate::id::SlotKey;
+use crate::inbox::{Actor, Inbox};
 use crate::limits;
 use crate::position::{Epoch, Gap, GapReason, Offset, Position};
 use crate::publish::Origin;
@@ -44,6 +45,8 @@ pub(crate) struct Reading {
     records: VecDeque<Arc<Record>>,
     bytes: usize,
     back: Back,
+    /// Only what is pending for them in an inbox.
+    inbox: Option<Actor>,
 }
 
 /// What a backward page knows besides.
@@ -73,13 +76,13 @@ impl Worker {
             if floor >= reading.end {
                 let missing = Some((reading.next, reading.end));
                 let nothing = Page { missing, reached: reading.end, ..Page::default() };
-                reading.take(nothing, reason(missing));
+                reading.take(nothing, reason(missing), None);
                 continue;
             }
             let (missing, from) = match home.ring.page(reading.next, bounds) {
                 Found::Here(page) => {
                     let reason = reason(page.missing);
-                    reading.take(page, reason);
+                    reading.take(page, reason, home.inbox.as_deref());
                     continue;
                 }
                 Found::InLog { missing, from } => (missing, from),
@@ -90,21 +93,25 @@ impl Worker {
                     reading = back;
                     let page = Page::of_block(block, missing, from, bounds);
                     let reason = reason(page.missing);
-                    reading.take(page, reason);
+                    reading.take(page, reason, home.inbox.as_deref());
                 }
                 Wanted::Here(_, Reader::Pull(_) | Reader::Attach(_)) | Wanted::Waits => return,
                 Wanted::Ask { from } => return self.read_log(key, from),
             }
         }
         let home = ready(&mut self.homes, reading.home);
-        let Some((epoch, skipped)) = home.map(|home| (home.ring.epoch().clone(), home.skipped)) else {
+        let known = home.map(|home| {
+            let count = |by: &Actor| home.inbox.as_ref().map_or(0, |inbox| inbox.count(by));
+            (home.ring.epoch().clone(), home.skipped, reading.inbox.as_ref().map(count))
+        });
+        let Some((epoch, skipped, pending)) = known else {
             let rejection = Rejection::new(RejectionKind::Unavailable, "the channel was closed meanwhile");
             return self.answer_history(reading.origin, Err(rejection.retry_after_ms(0)));
         };
         if skipped == GapReason::Replaced {
             reading.drop_replaced();
         }
-        let (origin, page) = reading.finish(epoch);
+        let (origin, page) = reading.finish(epoch, pending);
         self.answer_history(origin, Ok(page));
     }
 
@@ -114,7 +121,7 @@ impl Worker {
 }
 
 impl Reading {
-    pub(crate) fn new(origin: Origin, home: SlotKey, window: Stretch, limit: u32) -> Self {
+    pub(crate) fn new(origin: Origin, home: SlotKey, window: Stretch, limit: u32, inbox: Option<Actor>) -> Self {
         let Stretch { after, until, direction, gap } = window;
         let lowest = after.max(until.saturating_sub(u64::from(limit)));
         let mut reading = Self {
@@ -131,6 +138,7 @@ impl Reading {
             records: VecDeque::new(),
             bytes: 0,
             back: Back { lowest, begins_after: until, ..Back::default() },
+            inbox,
         };
         if direction == Direction::Backward {
             reading.begin_stretch();
@@ -144,7 +152,13 @@ impl Reading {
     }
 
     /// Takes what belongs to this page out of what was read.
-    fn take(&mut self, page: Page, reason: GapReason) {
+    fn take(&mut self, mut page: Page, reason: GapReason, inbox: Option<&Inbox>) {
+        if let Some(by) = &self.inbox {
+            // What waits is a list, not a stretch of offsets: what is not in it is no gap.
+            let shows = |offset| inbox.is_some_and(|inbox| inbox.shows(by, offset));
+            page.records.retain(|record| record.offset.is_some_and(shows));
+            page.missing = None;
+        }
         let missing = page.missing.map(|(first, last)| (first, last.min(self.end)));
         match self.direction {
             Direction::Forward => {
@@ -249,7 +263,7 @@ impl Reading {
         self.records.retain(|record| record.key.as_ref().is_none_or(|key| newest[key] == record.offset));
     }
 
-    fn finish(self, epoch: Epoch) -> (Origin, HistoryPage) {
+    fn finish(self, epoch: Epoch, pending: Option<u32>) -> (Origin, HistoryPage) {
         let direction = self.direction;
         let rest = |after, until| (after < until).then(|| Rest { epoch: epoch.clone(), after, until, direction });
         let (covered, next, records) = match direction {
@@ -262,7 +276,7 @@ impl Reading {
             }
         };
         let position = Position { epoch: epoch.clone(), offset: covered };
-        (self.origin, HistoryPage { records, position, next, gap: self.gap })
+        (self.origin, HistoryPage { records, position, next, gap: self.gap, pending })
     }
 }
 

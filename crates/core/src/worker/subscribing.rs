@@ -7,6 +7,7 @@ use crate::command::{Connect, Listen, Ref, Subscribe};
 use crate::event::{Connected, Event, Subscribed};
 use crate::frame::Frame;
 use crate::id::{Audience, ChannelKey, ChannelName, ConnectionKey, SlotKey};
+use crate::inbox::{Mode, Taker};
 use crate::limits;
 use crate::position::{Gap, Offset, Position, Start};
 use crate::rejection::{Rejection, RejectionKind};
@@ -23,6 +24,9 @@ impl Worker {
         if connect.meta.is_some() || connect.device.is_some() {
             let extras = session.profile.extras_mut();
             (extras.meta, extras.device) = (connect.meta, connect.device);
+        }
+        if connect.inbox == Mode::Manual {
+            session.profile.extras_mut().inbox = Some(Box::new(Taker::manual()));
         }
         let provider = session.profile.client.provider;
         let user = session.profile.identity.user.clone();
@@ -116,9 +120,9 @@ impl Worker {
         // A request under way decides where the queue begins, and while nothing comes through it the home has to be asked.
         let entry = self.local_index.get(channel).map(|local| self.locals.at(local.slot));
         let unsure = entry.is_some_and(|entry| entry.behind || entry.home.is_none() && entry.attaching > 0);
-        // Only the log knows where a persisted channel stands.
+        // Only the log knows where a persisted channel stands, and only the home what waits.
         let persisted = self.options.retention(channel).is_some();
-        if !at_home || unsure || persisted || start != Start::Now {
+        if !at_home || unsure || persisted || start != Start::Now || self.is_awaited(key, channel) {
             self.begin_attach(key, channel, index, start);
             return;
         }
@@ -237,6 +241,7 @@ impl Worker {
         }
         self.locals.at_mut(subscription.local).listeners -= 1;
         self.mark_dirty(subscription.local);
+        self.held_inboxes.remove(&(subscription.local, key));
         if subscription.named {
             self.figures.subscriptions -= u64::from(!matches!(subscription.link, Link::Pending { .. }));
             let channel = self.locals.at(subscription.local).channel.clone();
@@ -350,6 +355,9 @@ impl Worker {
         if let Some(gap) = attached.gap.clone() {
             self.push_gap(key, &channel, gap, local, Position { epoch: attached.epoch.clone(), offset: position });
         }
+        if let Some((pending, dropped)) = attached.dropped {
+            self.tell_dropped(key, pending, dropped);
+        }
         if attached.live {
             self.join_audience(key.slot, local.slot);
         } else {
@@ -447,6 +455,7 @@ impl Worker {
             message_bytes: self.options.message_bytes,
             channels: self.options.channels_per_connection,
             stores: self.options.stores(),
+            inbox: self.options.inbox.is_some(),
             time: self.now.wall,
             subscriptions,
         };
@@ -459,6 +468,7 @@ impl Worker {
         self.arm_session(key);
         self.queue_write(key.slot);
         self.schedule_pull(key.slot);
+        self.hasten_probe(key);
     }
 
     /// Tells the application something about a connection.

@@ -6,8 +6,10 @@ use super::Worker;
 use super::audience::Local;
 use super::output::Output;
 use crate::cursor::CursorPositions;
+use crate::event::Event;
 use crate::frame::{Dialect, Frame};
-use crate::id::ConnectionKey;
+use crate::id::{Audience, ConnectionKey};
+use crate::inbox::Taker;
 use crate::limits;
 use crate::position::{Epoch, Offset};
 use crate::rejection::Close;
@@ -129,6 +131,12 @@ impl Worker {
             if let Some(subscription) = session.subscriptions.iter_mut().find(|it| it.local == local.slot) {
                 carry(&mut subscription.written, offset);
             }
+            if let Some(extras) = &mut session.profile.extras
+                && let Some(taker) = &mut extras.inbox
+                && matches!(self.locals.at(local.slot).channel.audience, Audience::User(_))
+            {
+                taker.note_written(offset, self.now.time);
+            }
         }
         last_mover?;
         for (local, epoch, written) in known(&session.subscriptions, &self.locals) {
@@ -154,7 +162,9 @@ impl Worker {
         let is_first = session.profile.messages_out == 0 && count > 0;
         session.profile.messages_out += count as u64;
         if session.ping_queued && count > 0 {
-            let left = session.outbox.iter().take(count).any(|frame| Rc::ptr_eq(frame, &self.heartbeat));
+            let is_ping =
+                |frame: &Rc<Frame>| Rc::ptr_eq(frame, &self.heartbeat) || matches!(frame.event(), Event::Probe(_));
+            let left = session.outbox.iter().take(count).any(is_ping);
             session.handle_ping_progress(self.now.time, left);
         }
         session.outbox.consume(count, &mut self.pool);
@@ -203,7 +213,8 @@ impl Worker {
             Provider::WebSocket if session.ping_queued => return,
             Provider::WebSocket => {
                 session.ping_queued = true;
-                session.outbox.push(self.heartbeat.clone(), &mut self.pool);
+                let probe = session.taker_mut().and_then(Taker::probe).map(|offset| Frame::new(Event::Probe(offset)));
+                session.outbox.push(probe.unwrap_or_else(|| self.heartbeat.clone()), &mut self.pool);
                 if session.pings {
                     session.outbox.push(self.ping.clone(), &mut self.pool);
                 }

@@ -305,6 +305,7 @@ fn value_from_text(kind: Kind, path: &str, text: &str, origin: &Origin) -> Resul
         | Kind::Secret
         | Kind::Name
         | Kind::Provider
+        | Kind::InboxPolicy
         | Kind::LogLevel
         | Kind::LogFormat => plain(),
     })

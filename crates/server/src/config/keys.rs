@@ -54,6 +54,8 @@ pub enum Kind {
     Name,
     /// `websocket` or `sse`.
     Provider,
+    /// `any` or `each`.
+    InboxPolicy,
     /// How much is logged.
     LogLevel,
     /// How a log line looks.
@@ -66,6 +68,7 @@ impl Kind {
     pub fn choices(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Provider => Some(&["websocket", "sse"]),
+            Self::InboxPolicy => Some(&["any", "each"]),
             Self::LogLevel => Some(&["error", "warn", "info", "debug", "trace"]),
             Self::LogFormat => Some(&["text", "json"]),
             Self::Section
@@ -111,7 +114,7 @@ impl Kind {
             Self::Pattern => "a pattern of channel names such as \"chat:*\"".to_owned(),
             Self::Secret => "a secret of at most 256 visible ASCII characters".to_owned(),
             Self::Name => "a name of 1 to 64 characters".to_owned(),
-            Self::Provider | Self::LogLevel | Self::LogFormat => unreachable!("these have choices"),
+            Self::Provider | Self::InboxPolicy | Self::LogLevel | Self::LogFormat => unreachable!("these have choices"),
         }
     }
 }

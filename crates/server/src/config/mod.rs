@@ -28,8 +28,8 @@ pub use error::{ConfigError, Origin, Problem, ProblemKind};
 pub use keys::{Key, Kind, children, find, keys, nearest, without_indices};
 
 pub use sections::{
-    ApiKey, Auth, Cors, History, Limits, Log, LogFormat, LogLevel, Provider, Providers, Rule, RuleHistory, RuleRing,
-    Secret, Shutdown, SseProvider, Store, WebSocketProvider,
+    ApiKey, Auth, Cors, History, Inbox, InboxPolicy, Limits, Log, LogFormat, LogLevel, Provider, Providers, Rule,
+    RuleHistory, RuleRing, Secret, Shutdown, SseProvider, Store, WebSocketProvider,
 };
 
 use keys::section;
@@ -41,7 +41,7 @@ use crate::store::StorePlan;
 const PORT: u16 = 8080;
 
 /// All keys, in the order in which they are documented.
-static SECTIONS: [&[Key]; 14] = [
+static SECTIONS: [&[Key]; 15] = [
     Config::KEYS,
     Providers::KEYS,
     SseProvider::KEYS,
@@ -52,6 +52,7 @@ static SECTIONS: [&[Key]; 14] = [
     Limits::KEYS,
     History::KEYS,
     Store::KEYS,
+    Inbox::KEYS,
     Rule::KEYS,
     RuleRing::KEYS,
     Shutdown::KEYS,
@@ -96,6 +97,9 @@ section! {
 
         /// Messages that outlive the process.
         pub store: Store = Store::default(), "store" is Section;
+
+        /// What waits for users until they have it.
+        pub inbox: Inbox = Inbox::default(), "inbox" is Section;
 
         /// Settings for the channels that match a pattern. The first rule that matches a channel counts, alone.
         pub rules: Vec<Rule> = Vec::new(), "rules" is SectionList("0" to "1000");

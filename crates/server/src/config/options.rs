@@ -1,9 +1,10 @@
 //! From the configuration to core's options: the only place that knows both.
 
-use realtime_connector_core::options::{HistoryOptions, Options, Rule as CoreRule};
+use realtime_connector_core::inbox::Policy;
+use realtime_connector_core::options::{HistoryOptions, InboxOptions, Options, Rule as CoreRule};
 use realtime_connector_core::pattern::Pattern;
 
-use super::{Config, History};
+use super::{Config, History, Inbox, InboxPolicy};
 
 impl Config {
     /// The options of one of `workers` workers. The node's budget of history is split evenly among them.
@@ -24,10 +25,19 @@ impl Config {
             history_total_bytes: self.history.total_bytes / workers as u64,
             history: ring(&self.history),
             retention: self.retention(None),
+            inbox: self.inbox.enabled.then(|| inbox(&self.inbox)),
             rules: rules.collect(),
             ..Options::default()
         }
     }
+}
+
+fn inbox(inbox: &Inbox) -> InboxOptions {
+    let policy = match inbox.policy {
+        InboxPolicy::Any => Policy::Any,
+        InboxPolicy::Each => Policy::Each,
+    };
+    InboxOptions { policy, messages: inbox.messages, bytes: inbox.bytes, age: inbox.age }
 }
 
 fn ring(history: &History) -> HistoryOptions {

@@ -179,6 +179,29 @@ section! {
 }
 
 section! {
+    /// What waits for users until they have it: messages to a user, while nobody has acked them. Whichever bound is reached first counts.
+    pub struct Inbox at "inbox." {
+        /// Whether messages to a user wait. Without it who was away gets what history has, if it knows where it was.
+        pub enabled: bool = true, "enabled" is Bool;
+
+        /// `any`: the first device that acks a message acks it for all. `each`: a message waits until every device that was seen in the
+        /// last 7 days has acked it; a device is what a client calls `deviceId`.
+        pub policy: InboxPolicy = InboxPolicy::Any, "policy" is InboxPolicy;
+
+        /// Messages that wait for one user. Beyond it the oldest are dropped, and everybody concerned is told.
+        pub messages: u32 = 1_000, "messages" is Integer("1" to "3000");
+
+        /// Bytes that wait for one user.
+        #[serde(with = "value::size")]
+        pub bytes: u32 = 1024 * 1024, "bytes" is Size("64KiB" to "64MiB");
+
+        /// How long a message waits.
+        #[serde(with = "value::duration")]
+        pub age: Duration = Duration::from_secs(7 * 24 * 3_600), "age" is Duration("1s" to "30d");
+    }
+}
+
+section! {
     /// Settings for the channels that match a pattern.
     pub struct Rule at "rules[]." {
         /// Which channels: segments split at `:`, `*` for one whole segment, `**` at the end for one or more.
@@ -260,6 +283,16 @@ impl fmt::Display for Provider {
             Self::Sse => "sse",
         })
     }
+}
+
+/// What it takes for a message to leave an inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InboxPolicy {
+    /// One ack.
+    Any,
+    /// An ack of every known device.
+    Each,
 }
 
 /// How much is logged.

@@ -25,14 +25,14 @@ use std::time::Instant;
 use mio::{Poll, Token};
 use realtime_connector_core::command::Command;
 use realtime_connector_core::event::{Event, Subscribed};
-use realtime_connector_core::history::Query;
+use realtime_connector_core::history::{Query, Rest};
 use realtime_connector_core::id::{ChannelKey, ChannelName, ConnectionId, ConnectionKey, WorkerId};
 use realtime_connector_core::options::Options;
 use realtime_connector_core::permissions::Identity;
 use realtime_connector_core::position::{Epoch, Position};
 use realtime_connector_core::publish::{Draft, PublishResult};
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
-use realtime_connector_core::worker::{Answer, Call, HistoryResult, Lifecycle, Setup, Worker, home_worker};
+use realtime_connector_core::worker::{Answer, Call, HistoryResult, InboxCall, Lifecycle, Setup, Worker, home_worker};
 use tokio::sync::{mpsc, watch};
 
 use crate::auth::seal::{Keys, Secret, fresh_secret};
@@ -352,12 +352,33 @@ impl Node {
             Answer::Purged(result) => result,
             Answer::Published(_)
             | Answer::History(_)
+            | Answer::Inbox(_)
             | Answer::Connections { .. }
             | Answer::Connection(_)
             | Answer::Found(_)
             | Answer::Channels { .. }
             | Answer::Channel(_)
             | Answer::Figures(_) => Err(bug()),
+        }
+    }
+
+    /// A page of what waits for a user.
+    pub(crate) async fn list_inbox(&self, channel: ChannelKey, limit: u32, rest: Option<Rest>) -> HistoryResult {
+        let home = self.home(&channel);
+        let call = Call::Inbox { channel, call: InboxCall::List { limit, rest } };
+        match self.door(home).ask(|reply| FrontMessage::Call { call, reply }).await? {
+            Reply::Answer(Answer::History(result)) => result.map(|page| *page),
+            Reply::Answer(_) | Reply::Event(_) => Err(bug()),
+        }
+    }
+
+    /// Lets messages leave the inbox of a user.
+    pub(crate) async fn change_inbox(&self, channel: ChannelKey, call: InboxCall) -> Result<(), Rejection> {
+        let home = self.home(&channel);
+        let call = Call::Inbox { channel, call };
+        match self.door(home).ask(|reply| FrontMessage::Call { call, reply }).await? {
+            Reply::Answer(Answer::Inbox(result)) => result,
+            Reply::Answer(_) | Reply::Event(_) => Err(bug()),
         }
     }
 

@@ -207,6 +207,11 @@ impl WorkerLoop {
                     return self.violate(key, code, "this subprotocol is text");
                 }
                 Ok(Some(Message::Close { code, .. })) => return self.close_by_peer(key, code),
+                Ok(Some(Message::Pong(payload))) if listens => {
+                    if let Some(offset) = realtime_connector_wire::probed(payload) {
+                        self.handle(Input::Pong { connection: key, offset });
+                    }
+                }
                 Ok(Some(Message::Text(_) | Message::Binary(_) | Message::Pong(_))) => {}
                 Err(violation) => return self.violate(key, violation.code(), &violation.to_string()),
             }

@@ -7,6 +7,8 @@
 //! | `subscription.added`, `subscription.removed` | `connectionId, userId?, channel, sequence` |
 //! | `channel.occupied`, `channel.vacated` | `channel` |
 //! | `message.published` | `channel, id, time, type, data`, and `position?, userId?, key?, meta?` |
+//! | `inbox.queued` | `userId, pending, from, to, connections` |
+//! | `inbox.overflow` | `userId, pending, dropped` |
 //! | `events.dropped` | `count` |
 //!
 //! `sequence` counts the events of one connection from 1. They arrive in that order, and without a hole unless `events.dropped`
@@ -28,7 +30,7 @@ use crate::app::App;
 use crate::message::value_of;
 
 /// Everything the server publishes.
-pub(crate) const SERVER_TYPES: [&str; 9] = [
+pub(crate) const SERVER_TYPES: [&str; 11] = [
     "client.connected",
     "client.resumed",
     "client.disconnected",
@@ -37,6 +39,8 @@ pub(crate) const SERVER_TYPES: [&str; 9] = [
     "channel.occupied",
     "channel.vacated",
     "message.published",
+    "inbox.queued",
+    "inbox.overflow",
     "events.dropped",
 ];
 
@@ -90,6 +94,8 @@ pub(crate) fn log_connection(event: &Lifecycle) {
         | Lifecycle::SubscriptionRemoved { .. }
         | Lifecycle::ChannelOccupied { .. }
         | Lifecycle::ChannelVacated { .. }
+        | Lifecycle::InboxQueued { .. }
+        | Lifecycle::InboxOverflow { .. }
         | Lifecycle::MessagePublished { .. } => {}
     }
 }
@@ -127,6 +133,18 @@ fn spell(event: &Lifecycle) -> (&'static str, Map<String, Value>) {
         }
         Lifecycle::ChannelOccupied { channel } => ("channel.occupied", of_channel(channel)),
         Lifecycle::ChannelVacated { channel } => ("channel.vacated", of_channel(channel)),
+        Lifecycle::InboxQueued { user, pending, from, to, connections, .. } => {
+            let mut payload = of_inbox(user, *pending);
+            payload.insert("from".into(), (*from).into());
+            payload.insert("to".into(), (*to).into());
+            payload.insert("connections".into(), (*connections).into());
+            ("inbox.queued", payload)
+        }
+        Lifecycle::InboxOverflow { user, pending, dropped, .. } => {
+            let mut payload = of_inbox(user, *pending);
+            payload.insert("dropped".into(), (*dropped).into());
+            ("inbox.overflow", payload)
+        }
         Lifecycle::MessagePublished { record } => ("message.published", message(record)),
     }
 }
@@ -138,6 +156,13 @@ fn of_connection(connection: ConnectionId, sequence: u64, user: Option<&UserId>)
         payload.insert("userId".into(), user.as_str().into());
     }
     payload.insert("sequence".into(), sequence.into());
+    payload
+}
+
+fn of_inbox(user: &UserId, pending: u32) -> Map<String, Value> {
+    let mut payload = Map::new();
+    payload.insert("userId".into(), user.as_str().into());
+    payload.insert("pending".into(), pending.into());
     payload
 }
 

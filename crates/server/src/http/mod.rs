@@ -10,6 +10,7 @@ mod events;
 mod guard;
 pub(crate) mod health;
 mod history;
+mod inbox;
 mod info;
 mod key;
 mod metrics;
@@ -94,6 +95,8 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/api/connections/{connectionId}/subscribe", post(connections::subscribe))
         .route("/api/connections/{connectionId}/unsubscribe", post(connections::unsubscribe))
         .route("/api/history", get(history::handle))
+        .route("/api/inbox", get(inbox::list).delete(inbox::clear))
+        .route("/api/ack", post(inbox::ack))
         .route("/api/purge", post(purge::handle))
         .route("/api/openapi.json", get(openapi::handle))
         .route("/metrics", get(metrics::handle))

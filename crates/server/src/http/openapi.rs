@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi};
 use super::params::Params;
 use super::problem::Refusal;
 use super::schemas::Problem;
-use super::{answer, broadcast, channels, connections, events, health, history, info, metrics, purge};
+use super::{answer, broadcast, channels, connections, events, health, history, inbox, info, metrics, purge};
 
 /// The document, written once.
 static DOCUMENT: LazyLock<String> =
@@ -39,6 +39,9 @@ static DOCUMENT: LazyLock<String> =
         connections::unsubscribe,
         events::handle,
         history::handle,
+        inbox::list,
+        inbox::clear,
+        inbox::ack,
         purge::handle,
         info::handle,
         handle,

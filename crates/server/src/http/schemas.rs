@@ -70,6 +70,41 @@ pub(super) struct HistoryPage {
     gap: Option<Gap>,
 }
 
+/// A page of an inbox.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes what the wire crate writes")]
+pub(super) struct InboxPage {
+    /// As they were delivered, oldest first.
+    #[schema(value_type = Vec<serde_json::Value>)]
+    messages: Vec<serde_json::Value>,
+    /// Messages that wait, on this page or not.
+    pending: u32,
+    /// Which life of the user's log the offsets belong to.
+    epoch: String,
+    /// The `cursor` of the next page; absent at the end.
+    next: Option<String>,
+}
+
+/// What to ack: `offsets`, or everything `upTo` one.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what the wire crate reads")]
+pub(super) struct InboxAckBody {
+    /// `$inbox`.
+    #[schema(examples("$inbox"))]
+    consumer: String,
+    /// Whose inbox.
+    #[schema(min_length = 1, max_length = 128)]
+    user_id: String,
+    /// The epoch of the offsets; the present one if absent.
+    epoch: Option<String>,
+    /// These; at most 1,000.
+    #[schema(min_items = 1, max_items = 1000)]
+    offsets: Option<Vec<u64>>,
+    /// All up to this one.
+    up_to: Option<u64>,
+}
+
 /// Offsets for which there is no message.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "describes what the wire crate writes")]
@@ -177,6 +212,8 @@ pub(super) struct Published {
     duplicate: Option<bool>,
     /// Connections that listened when it was accepted. Not a receipt; absent with `duplicate`.
     connections: Option<u32>,
+    /// It waits in the user's inbox until it is acked.
+    queued: Option<bool>,
 }
 
 /// A message of a batch that was refused.

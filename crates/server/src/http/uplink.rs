@@ -83,6 +83,8 @@ const fn is_wanted(event: &Event) -> bool {
         | Event::Gap { .. }
         | Event::Ping
         | Event::Heartbeat
+        | Event::Probe(_)
+        | Event::Inbox { .. }
         | Event::Goaway { .. } => false,
     }
 }

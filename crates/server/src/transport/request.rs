@@ -9,7 +9,8 @@ use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Version, header};
 use realtime_connector_core::command::{Connect, Listen, Subscribe};
-use realtime_connector_core::id::ChannelName;
+use realtime_connector_core::id::{ChannelName, DeviceId};
+use realtime_connector_core::inbox::Mode;
 use realtime_connector_core::position::Start;
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use realtime_connector_core::session::{Client, Protocol, Provider};
@@ -34,6 +35,8 @@ pub(crate) fn peer_address(extensions: &Extensions) -> Option<SocketAddr> {
 pub(crate) struct Query {
     channels: Vec<String>,
     since: Option<String>,
+    device: Option<String>,
+    inbox: Option<String>,
     ticket: Option<String>,
     pub(crate) user_id: Option<String>,
     pub(crate) format: Option<String>,
@@ -52,6 +55,8 @@ impl Query {
             let single = match &*name {
                 "channel" => None,
                 "since" => Some(&mut query.since),
+                "deviceId" => Some(&mut query.device),
+                "inbox" => Some(&mut query.inbox),
                 "ticket" => Some(&mut query.ticket),
                 "userId" => Some(&mut query.user_id),
                 "format" => Some(&mut query.format),
@@ -102,7 +107,10 @@ impl Query {
             Ok(Subscribe { listen: Listen::Named(name), start: start.clone() })
         };
         let subscriptions = names.into_iter().map(subscribe).collect::<Result<_, Rejection>>()?;
-        Ok(Connect { subscriptions, ..Connect::default() })
+        let device = self.device.as_deref().map(DeviceId::parse).transpose();
+        let device = device.map_err(|error| Rejection::name("deviceId", error))?;
+        let inbox = self.inbox.as_deref().map_or(Ok(Mode::Auto), json::parse_inbox_mode)?;
+        Ok(Connect { subscriptions, device, inbox, ..Connect::default() })
     }
 }
 

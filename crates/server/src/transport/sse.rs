@@ -130,6 +130,7 @@ async fn posted_connect(app: &App, parts: &Parts, request_body: Body) -> Result<
             | Command::Publish(_)
             | Command::History(_)
             | Command::Ack(_)
+            | Command::Inbox(_)
             | Command::Meta { .. }
             | Command::Close => Err(Rejection::field("op", "must be 'connect' here").into()),
         },

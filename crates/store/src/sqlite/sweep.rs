@@ -3,16 +3,17 @@
 //! - A channel that took records is trimmed in the same group, a little later than its bound says, down to the bound.
 //! - Once a second, or more often while there is much to do, a round: expired records are emptied, old ids forgotten, and some channels visited for their age. A visit goes
 //!   through all of them in turn, whether or not anybody has them open.
-//! - A channel without records for a day is removed. The highest offset it had is remembered for whoever begins next.
+//! - A channel without records for a day is removed, and with it the rows of its inbox. The highest offset it had is remembered for whoever begins next.
 
 use realtime_connector_core::id::ChannelKey;
+use realtime_connector_core::state::{self, Table};
 use rusqlite::params;
 
 use super::channel::Channel;
 use super::clock::Instants;
 use super::error::Fault;
 use super::writer::Writer;
-use super::{dedup, record};
+use super::{dedup, record, values};
 use crate::{LogError, limits};
 
 impl Writer {
@@ -102,6 +103,8 @@ impl Writer {
         if !is_open && channel.swept == channel.head && pause_ms > limits::CHANNEL_AGE.as_millis() as i64 {
             self.meta.high_water = self.meta.high_water.max(channel.head);
             self.connection.prepare_cached("DELETE FROM channel WHERE id = ?1")?.execute([channel.id])?;
+            // Nothing waits in an inbox without messages.
+            values::remove(&self.connection, Table::Inbox, &state::key(key, &[]))?;
         } else if is_changed && is_open {
             self.note(key);
             self.dirty.push(key.clone());

@@ -25,6 +25,15 @@ pub(super) fn change(connection: &Connection, change: &Change) -> Result<(), Fau
     }
 }
 
+/// Removes all values whose keys begin like this. The last byte of a prefix is part of a name or of a length, and below 255.
+pub(super) fn remove(connection: &Connection, table: Table, prefix: &[u8]) -> Result<(), Fault> {
+    let Some((last, rest)) = prefix.split_last() else { return Ok(()) };
+    let end = [rest, &[last.saturating_add(1)]].concat();
+    let mut statement = connection.prepare_cached("DELETE FROM state WHERE tbl = ?1 AND key >= ?2 AND key < ?3")?;
+    statement.execute(params![table_number(table), prefix, end])?;
+    Ok(())
+}
+
 fn put(connection: &Connection, table: Table, key: &[u8], value: &[u8]) -> Result<(), Fault> {
     let number = table_number(table);
     let sql = "INSERT INTO state (tbl, key, crc, value) VALUES (?1, ?2, ?3, ?4) \

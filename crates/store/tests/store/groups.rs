@@ -211,6 +211,44 @@ fn a_channel_whose_row_is_damaged_does_not_keep_others_from_being_swept() {
 }
 
 #[test]
+fn the_rows_of_an_inbox_go_with_its_channel() {
+    let folder = Folder::in_memory();
+    let hands = Hands::default();
+    let mut now = Now { time: Time::from_ms(5_000), wall: UnixMs(1_700_000_000_000) };
+    hands.set(now);
+    let options = Options { clock: hands.clock(), ..Options::default() };
+    let store = Sqlite::open(&folder.database(), options).unwrap();
+    let mut worker = Worker::new(&store);
+    let minute = Retention { age: std::time::Duration::from_secs(60), ..Retention::default() };
+    worker.log.open(HOME, &channel("a"), minute);
+    worker.answer();
+    worker.append("a", "m", "x");
+    worker.append("ab", "m", "x");
+    let put = |name: &str, table| {
+        let key = realtime_connector_core::state::key(&channel(name), &[&[0]]);
+        Change::Put { table, key, value: (*b"v").into() }
+    };
+    let changes = vec![put("a", Table::Inbox), put("ab", Table::Inbox), put("a", Table::Cursors)];
+    worker.state.apply(1, changes);
+    assert_eq!(worker.state_answer(), StateCompletion::Applied { ticket: 1 });
+    worker.log.forget(&channel("a"));
+    let count = |sql: &str| {
+        let connection = Connection::open(folder.database()).unwrap();
+        connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    for _ in 0..10 {
+        now = Now { time: now.time.after(std::time::Duration::from_secs(20 * 3_600)), ..now };
+        hands.set(now);
+        worker.append("ab", "n", "x");
+    }
+    drop(store);
+    assert_eq!(count("SELECT count(*) FROM channel"), 1);
+    assert_eq!(count("SELECT count(*) FROM state WHERE tbl = 4"), 1);
+    assert_eq!(count("SELECT count(*) FROM state"), 2);
+    assert!(check(&folder.database()).unwrap().is_sound());
+}
+
+#[test]
 fn housekeeping_keeps_up_with_what_comes() {
     let forever = Retention::default();
     let minute = Retention { age: std::time::Duration::from_secs(60), ..forever };

@@ -15,18 +15,22 @@ use super::write::alternatives;
 
 const SERVED: &[&str] = &["consumer", "channel", "epoch", "offsets", "upTo", "outcome", "delayMs", "reason"];
 /// The name of the own inbox among consumers.
-const INBOX: &str = "$inbox";
+pub(super) const INBOX: &str = "$inbox";
 
 pub(super) fn decode(object: &Object<'_>) -> Result<Command, Rejection> {
     object.only("ack", SERVED, &[])?;
     let of = of(object)?;
-    let epoch = object.optional("epoch", |value| {
-        let message = || format!("must be 1 to {} ASCII letters and digits", Epoch::BYTES_MAX);
-        Epoch::parse(&value.text()?).ok_or_else(|| value.refuse(message()))
-    })?;
+    let epoch = epoch(object)?;
     let which = which(object)?;
     let outcome = outcome(object, &of)?;
     Ok(Command::Ack(Box::new(Acknowledge { of, epoch, which, outcome })))
+}
+
+pub(super) fn epoch(object: &Object<'_>) -> Result<Option<Epoch>, Rejection> {
+    object.optional("epoch", |value| {
+        let message = || format!("must be 1 to {} ASCII letters and digits", Epoch::BYTES_MAX);
+        Epoch::parse(&value.text()?).ok_or_else(|| value.refuse(message()))
+    })
 }
 
 fn of(object: &Object<'_>) -> Result<AckOf, Rejection> {
@@ -42,7 +46,7 @@ fn of(object: &Object<'_>) -> Result<AckOf, Rejection> {
     Ok(AckOf::Consumer { consumer, channel: object.required("channel")?.name(ChannelName::parse)? })
 }
 
-fn which(object: &Object<'_>) -> Result<Which, Rejection> {
+pub(super) fn which(object: &Object<'_>) -> Result<Which, Rejection> {
     match (object.get("offsets"), object.get("upTo")) {
         (Some(offsets), None) => self::offsets(&offsets).map(Which::Offsets),
         (None, Some(up_to)) => up_to.integer(1, SAFE_INTEGER_MAX).map(Which::UpTo),

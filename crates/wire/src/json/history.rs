@@ -168,7 +168,7 @@ fn number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number| plain && *number <= SAFE_INTEGER_MAX)
 }
 
-fn parse_rest(text: &str) -> Option<Rest> {
+pub(super) fn parse_rest(text: &str) -> Option<Rest> {
     let mut parts = text.split('.');
     let direction = match parts.next()? {
         "f" => Direction::Forward,
@@ -180,7 +180,7 @@ fn parse_rest(text: &str) -> Option<Rest> {
     (parts.next().is_none() && after <= until).then_some(Rest { epoch, after, until, direction })
 }
 
-fn rest_to_string(rest: &Rest) -> String {
+pub(super) fn rest_to_string(rest: &Rest) -> String {
     let direction = match rest.direction {
         Direction::Forward => 'f',
         Direction::Backward => 'b',
@@ -280,5 +280,6 @@ const fn reason(reason: GapReason) -> &'static str {
         GapReason::Expired => "expired",
         GapReason::Replaced => "replaced",
         GapReason::Purged => "purged",
+        GapReason::Acked => "acked",
     }
 }

@@ -11,6 +11,7 @@ mod acks;
 mod error;
 mod fields;
 mod history;
+mod inbox;
 mod publish;
 mod scan;
 mod session;
@@ -25,6 +26,7 @@ pub use error::{close_code, code, problem_json, problem_json_as, write_rejection
 pub use history::{
     Purge, decode_purge_body, parse_position, position_to_string, query_of, write_history, write_purged,
 };
+pub use inbox::{InboxAck, decode_inbox_ack_body, parse_inbox_cursor, parse_inbox_mode, write_inbox};
 pub use publish::{BROADCAST_MESSAGES_MAX, Broadcast, decode_broadcast, write_published};
 pub use scan::{DEPTH_MAX, is_deep};
 pub use session::{
@@ -43,9 +45,10 @@ pub const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const FRAME_OVERHEAD_BYTES: usize = 16 * 1024;
 
 /// Ops of clients that are served.
-const SERVED: &[&str] = &["connect", "ping", "subscribe", "unsubscribe", "publish", "history", "ack", "meta", "close"];
+const SERVED: &[&str] =
+    &["connect", "ping", "subscribe", "unsubscribe", "publish", "history", "ack", "inbox", "meta", "close"];
 /// Ops of clients that are reserved for features to come.
-const RESERVED: &[&str] = &["auth", "presence", "typing", "receipts", "watch", "status", "consume", "inbox"];
+const RESERVED: &[&str] = &["auth", "presence", "typing", "receipts", "watch", "status", "consume"];
 
 /// Bounds of what is decoded that an operator may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +159,7 @@ fn decode_command(object: &Object<'_>, limits: &DecodeLimits) -> Result<Command,
         "publish" => publish::decode(object, limits),
         "history" => history::decode(object),
         "ack" => acks::decode(object),
+        "inbox" => inbox::decode(object),
         "meta" => session::decode_meta(object),
         "close" => session::decode_close(object),
         reserved if RESERVED.contains(&reserved) => {
@@ -179,6 +183,7 @@ pub fn write_event(out: &mut Vec<u8>, event: &Event, secrets: &dyn Secrets) {
                 Outcome::Done => {}
                 Outcome::Published(published) => publish::write_published_fields(&mut writer, published),
                 Outcome::History(page) => history::write_history_fields(&mut writer, page, None),
+                Outcome::Inbox(page) => inbox::write_inbox_fields(&mut writer, page),
             }
             writer.end();
         }
@@ -192,7 +197,8 @@ pub fn write_event(out: &mut Vec<u8>, event: &Event, secrets: &dyn Secrets) {
         Event::Message(record) => publish::write_message(out, record),
         Event::Gap { channel, gap, position } => history::write_gap(out, channel, gap, position),
         Event::Ping => Writer::frame(out, "ping", None).end(),
-        Event::Heartbeat => {}
+        Event::Heartbeat | Event::Probe(_) => {}
+        Event::Inbox { pending, cancelled, dropped } => inbox::write_event(out, *pending, cancelled, *dropped),
         Event::Pong { reference, time } => session::write_pong(out, *reference, *time),
         Event::Goaway { close, reason } => session::write_goaway(out, *close, reason.as_deref()),
     }
@@ -209,7 +215,8 @@ pub(crate) const fn op(event: &Event) -> Option<&'static str> {
         Event::Message(_) => Some("message"),
         Event::Gap { .. } => Some("gap"),
         Event::Ping => Some("ping"),
-        Event::Heartbeat => None,
+        Event::Heartbeat | Event::Probe(_) => None,
+        Event::Inbox { .. } => Some("inbox"),
         Event::Pong { .. } => Some("pong"),
         Event::Goaway { .. } => Some("goaway"),
     }
@@ -224,8 +231,11 @@ pub(crate) fn event_bytes(event: &Event) -> usize {
     match event {
         Event::Message(record) => publish::message_bytes(record),
         Event::Connected(connected) => 2 * ANSWER_BYTES + SUBSCRIPTION_BYTES * connected.subscriptions.len(),
-        Event::Ping | Event::Heartbeat => 16,
-        Event::Ok { outcome: Outcome::History(page), .. } => ANSWER_BYTES + history::history_bytes(page),
+        Event::Ping | Event::Heartbeat | Event::Probe(_) => 16,
+        Event::Inbox { cancelled, .. } => ANSWER_BYTES + 8 * cancelled.len(),
+        Event::Ok { outcome: Outcome::History(page) | Outcome::Inbox(page), .. } => {
+            ANSWER_BYTES + history::history_bytes(page)
+        }
         Event::Ok { .. }
         | Event::Error { .. }
         | Event::Subscribed { .. }

@@ -149,6 +149,9 @@ pub(super) fn write_published_fields(writer: &mut Writer<'_>, published: &Publis
     } else {
         writer.integer("connections", u64::from(published.connections));
     }
+    if published.queued {
+        writer.boolean("queued", true);
+    }
 }
 
 pub(super) fn write_message(out: &mut Vec<u8>, record: &Record) {

@@ -128,6 +128,7 @@ impl Node {
                 machine.takes_commands() && !it.paused
             }
             Input::Received { .. }
+            | Input::Pong { .. }
             | Input::Identified { .. }
             | Input::Closed { .. }
             | Input::Peer { .. }
@@ -154,12 +155,7 @@ impl Node {
         {
             return self.finish(client, input);
         }
-        if let Input::LogNotOpened { home, .. } = input {
-            self.signals -= self.workers[worker].parked_signals(home);
-        }
-        if let Input::LogRead { .. } = input {
-            self.reads[worker] -= 1;
-        }
+        self.note_store_answer(worker, &input);
         if let Some(draft) = draft(&input)
             && draft.ephemeral
             && self.workers[worker].refuses(&draft.channel)
@@ -168,6 +164,19 @@ impl Node {
         }
         self.workers[worker].handle(self.now, input);
         self.carry_out(worker);
+    }
+
+    /// A read has been answered; what waits for a home that does not open is refused.
+    fn note_store_answer(&mut self, worker: usize, input: &Input) {
+        if let Input::LogRead { .. } = input {
+            self.reads[worker] -= 1;
+        }
+        if let Input::LogNotOpened { home, .. } | Input::LogRead { home, result: Err(_), .. } = input {
+            self.signals -= self.workers[worker].parked_signals(*home);
+        }
+        if let Input::StateScanned { ticket, result: Err(_) } = input {
+            self.signals -= self.workers[worker].parked_signals(ticket.home);
+        }
     }
 
     /// The engine lets go of a connection.
@@ -204,12 +213,7 @@ impl Node {
                 return;
             }
             let Some(input) = self.completions[worker].pop_front() else { return };
-            if let Input::LogNotOpened { home, .. } = input {
-                self.signals -= self.workers[worker].parked_signals(home);
-            }
-            if let Input::LogRead { .. } = input {
-                self.reads[worker] -= 1;
-            }
+            self.note_store_answer(worker, &input);
             self.workers[worker].handle(self.now, input);
         }
     }
@@ -365,6 +369,8 @@ impl Node {
             | Event::Message(_)
             | Event::Ping
             | Event::Heartbeat
+            | Event::Probe(_)
+            | Event::Inbox { .. }
             | Event::Pong { .. }
             | Event::Goaway { .. } => 0,
         };
@@ -405,10 +411,16 @@ impl Node {
             Event::Heartbeat if it.answers && !it.is_sse() && it.stage == Stage::Open => {
                 it.inputs.push_back(Input::Received { connection: it.key });
             }
+            Event::Probe(offset) if it.answers && it.stage == Stage::Open => {
+                it.inputs.push_back(Input::Received { connection: it.key });
+                it.inputs.push_back(Input::Pong { connection: it.key, offset: *offset });
+            }
             Event::Ok { .. }
             | Event::Error { .. }
             | Event::Ping
             | Event::Heartbeat
+            | Event::Probe(_)
+            | Event::Inbox { .. }
             | Event::Pong { .. }
             | Event::Goaway { .. } => {}
         }

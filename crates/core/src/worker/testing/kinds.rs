@@ -20,7 +20,9 @@ pub(super) fn draft(input: &Input) -> Option<&Draft> {
 
 pub(super) fn is_request(message: &Peer) -> bool {
     match message {
-        Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) | Peer::History(_) | Peer::TakeOver(_) => true,
+        Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) | Peer::History(_) | Peer::TakeOver(_) | Peer::Inbox(_) => {
+            true
+        }
         Peer::Attached(_)
         | Peer::HistoryAnswer(_)
         | Peer::TakenOver(_)
@@ -29,6 +31,8 @@ pub(super) fn is_request(message: &Peer) -> bool {
         | Peer::Published(_)
         | Peer::Deliver { .. }
         | Peer::Behind { .. }
+        | Peer::InboxAnswer(_)
+        | Peer::InboxNews(_)
         | Peer::Succession(_)
         | Peer::Interest { .. } => false,
     }
@@ -41,8 +45,11 @@ pub(super) fn is_answer(message: &Peer) -> bool {
         | Peer::Pulled(_)
         | Peer::Published(_)
         | Peer::HistoryAnswer(_)
+        | Peer::InboxAnswer(_)
         | Peer::TakenOver(_) => true,
         Peer::Attach(_)
+        | Peer::Inbox(_)
+        | Peer::InboxNews(_)
         | Peer::History(_)
         | Peer::TakeOver(_)
         | Peer::Pull(_)
@@ -69,6 +76,8 @@ pub(super) fn count(frame: &Frame) -> (u64, u64) {
         | Event::Unsubscribed { .. }
         | Event::Ping
         | Event::Heartbeat
+        | Event::Probe(_)
+        | Event::Inbox { .. }
         | Event::Pong { .. }
         | Event::Goaway { .. } => (0, 0),
     }

@@ -258,6 +258,7 @@ impl Node {
             | Command::Publish(_)
             | Command::History(_)
             | Command::Ack(_)
+            | Command::Inbox(_)
             | Command::Meta { .. }
             | Command::Close => {}
         }

@@ -42,7 +42,7 @@ pub(crate) fn event(event: &Event) -> String {
         Event::Ok { reference: number, outcome: Outcome::Published(it) } => {
             format!("ok{} {}", reference(*number), published(it))
         }
-        Event::Ok { reference: number, outcome: Outcome::History(page) } => {
+        Event::Ok { reference: number, outcome: Outcome::History(page) | Outcome::Inbox(page) } => {
             format!("ok{} {}", reference(*number), history(page))
         }
         Event::Error { reference: number, rejection } => {
@@ -57,7 +57,17 @@ pub(crate) fn event(event: &Event) -> String {
         Event::Message(record) => message(record),
         Event::Gap { channel: of, gap: it, position } => format!("{} {}", channel(of), gap(it, position.offset)),
         Event::Ping => "ping".to_owned(),
-        Event::Heartbeat => "heartbeat".to_owned(),
+        Event::Heartbeat | Event::Probe(_) => "heartbeat".to_owned(),
+        Event::Inbox { pending, cancelled, dropped } => {
+            let mut line = format!("inbox {pending}");
+            if !cancelled.is_empty() {
+                write!(line, " cancelled {cancelled:?}").expect("a string takes everything");
+            }
+            if *dropped > 0 {
+                write!(line, " dropped {dropped}").expect("a string takes everything");
+            }
+            line
+        }
         Event::Pong { reference: number, .. } => format!("pong{}", reference(*number)),
         Event::Goaway { close, reason } => {
             format!("goaway {close:?}{}", reason.as_ref().map_or_else(String::new, |text| format!(" {text}")))
@@ -89,6 +99,7 @@ fn gap(gap: &Gap, position: u64) -> String {
         GapReason::Expired => "expired",
         GapReason::Replaced => "replaced",
         GapReason::Purged => "purged",
+        GapReason::Acked => "acked",
     };
     match gap.range {
         Some((from, to)) => {
@@ -108,13 +119,17 @@ fn history(page: &HistoryPage) -> String {
         .as_ref()
         .map_or_else(String::new, |it| format!(" {}", gap(it, it.range.map_or(page.position.offset, |range| range.1))));
     let more = if page.next.is_some() { " …" } else { "" };
-    format!("[{}] at {}{lost}{more}", records.join(", "), page.position.offset)
+    match page.pending {
+        Some(pending) => format!("[{}] of {pending}{more}", records.join(", ")),
+        None => format!("[{}] at {}{lost}{more}", records.join(", "), page.position.offset),
+    }
 }
 
 /// `at 4 to 2`: stored at offset 4, two connections listen.
 fn published(it: &Published) -> String {
     let position = it.position.as_ref().map_or_else(|| "~".to_owned(), |position| position.offset.to_string());
-    format!("at {position} to {}{}", it.connections, if it.duplicate { " duplicate" } else { "" })
+    let queued = if it.queued { " queued" } else { "" };
+    format!("at {position} to {}{}{queued}", it.connections, if it.duplicate { " duplicate" } else { "" })
 }
 
 fn rejection(it: &Rejection) -> String {
@@ -135,6 +150,8 @@ pub(crate) fn answer(answer: &Answer) -> String {
     match answer {
         Answer::Published(Ok(it)) => published(it),
         Answer::Published(Err(it)) => rejection(it),
+        Answer::Inbox(Ok(())) => "done".to_owned(),
+        Answer::Inbox(Err(it)) => rejection(it),
         Answer::Purged(Ok(it)) => format!("purged up to {}", it.offset),
         Answer::Purged(Err(it)) => rejection(it),
         Answer::History(Ok(page)) => history(page),
@@ -194,6 +211,10 @@ pub(crate) fn lifecycle(event: &Lifecycle) -> String {
         }
         Lifecycle::ChannelOccupied { channel: of } => format!("occupied {}", channel(of)),
         Lifecycle::ChannelVacated { channel: of } => format!("vacated {}", channel(of)),
+        Lifecycle::InboxQueued { user, pending, from, to, connections, .. } => {
+            format!("queued {user} {from}-{to} of {pending}, {connections} here")
+        }
+        Lifecycle::InboxOverflow { user, pending, dropped, .. } => format!("overflow {user} {dropped}, {pending} left"),
         Lifecycle::MessagePublished { record } => format!("published {}", message(record)),
     }
 }

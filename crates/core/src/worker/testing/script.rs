@@ -33,7 +33,7 @@ use bytes::Bytes;
 use super::kinds::identify;
 use super::log::MemoryLog;
 use super::node::{Node, Plan, words};
-use super::words::{command, connect, duration, history, options, publish};
+use super::words::{command, connect, duration, history, options, publish, which};
 use crate::command::{Command, History, Listen};
 use crate::cursor::EpochPositions;
 use crate::frame::Dialect;
@@ -46,7 +46,7 @@ use crate::rejection::{Lost, Rejection};
 use crate::session::Subscription;
 use crate::time::UnixMs;
 use crate::worker::publishing::draft;
-use crate::worker::{Call, ConnectionQuery, Input};
+use crate::worker::{Call, ConnectionQuery, InboxCall, Input};
 
 /// Runs a script on nodes of every size and in several orders.
 #[track_caller]
@@ -209,9 +209,13 @@ impl Theatre {
             "purge" => {
                 let (name, at) = first.split_once('@').unwrap_or((first, ""));
                 let through = (!at.is_empty()).then(|| self.node.log.position(at.parse().expect("an offset")));
-                let channel = ChannelKey::named(AppId::default(), channel(name));
+                let channel = match name.strip_prefix("$user:") {
+                    Some(user) => ChannelKey::user(AppId::default(), UserId::parse(user).expect("a user")),
+                    None => ChannelKey::named(AppId::default(), channel(name)),
+                };
                 self.node.call(self.node.home_of(&channel), |_| Call::Purge { channel, through });
             }
+            "inbox" | "ack" => self.call_inbox(first, more),
             "history" => {
                 let History { listen: Listen::Named(name), query } = history(rest) else {
                     panic!("{rest}? {}", self.at)
@@ -261,6 +265,21 @@ impl Theatre {
             }
             verb => panic!("{verb}? {}", self.at),
         }
+    }
+
+    /// `api > inbox ada list 2`, `api > ack ada ..5`.
+    fn call_inbox(&mut self, user: &str, said: &str) {
+        let user = UserId::parse(user).expect("a user");
+        let channel = ChannelKey::user(AppId::default(), user);
+        let call = match said.split_once(' ').unwrap_or((said, "100")) {
+            ("list", limit) => InboxCall::List { limit: limit.parse().expect("a number"), rest: None },
+            ("clear", _) => InboxCall::Clear,
+            (offsets, _) => {
+                let (epoch, which) = which(offsets);
+                InboxCall::Ack { epoch, which }
+            }
+        };
+        self.node.call(self.node.home_of(&channel), |_| Call::Inbox { channel, call });
     }
 
     fn act(&mut self, line: &str) {

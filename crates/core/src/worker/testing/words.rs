@@ -5,11 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::log::MemoryLog;
+use crate::acks::{AckOf, AckOutcome, Acknowledge, Which};
 use crate::command::{Ack, Command, Connect, History, Listen, Publish, Subscribe, Target};
 use crate::history::{At, Direction, Query, Span};
 use crate::id::{ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
+use crate::inbox::{InboxCommand, Mode, Policy};
 use crate::limits;
-use crate::options::{Options, Retention, Rule};
+use crate::options::{InboxOptions, Options, Retention, Rule};
 use crate::pattern::Pattern;
 use crate::position::{Epoch, Position, Start};
 use crate::time::UnixMs;
@@ -19,7 +21,7 @@ pub(super) fn options(line: &str) -> (Option<usize>, usize, Options) {
     let mut options = Options::default();
     let (mut workers, mut batch) = (None, 64);
     let words = line.split_whitespace().filter(|word| *word != "steady");
-    let words = words.map(|word| word.split_once('=').expect("name=value"));
+    let words = words.map(|word| word.split_once('=').unwrap_or((word, "")));
     // Rules have the history that the other words say, wherever they stand.
     let (rules, words): (Vec<_>, Vec<_>) =
         words.partition(|(name, _)| matches!(*name, "told" | "kept" | "latest" | "latest_kept"));
@@ -38,6 +40,11 @@ pub(super) fn options(line: &str) -> (Option<usize>, usize, Options) {
             "message" => options.message_bytes = number() as u32,
             "beat" => options.websocket_heartbeat = Duration::from_secs(number()),
             "comment" => options.sse_heartbeat = Duration::from_secs(number()),
+            "each" => inbox_of(&mut options).policy = Policy::Each,
+            "waits" => inbox_of(&mut options).messages = number() as u32,
+            "waits_age" => inbox_of(&mut options).age = Duration::from_secs(number()),
+            "noinbox" => options.inbox = None,
+            "stored" => options.retention = Some(Retention::default()),
             "homes" => options.bounds.channels = number() as usize,
             "page" => options.bounds.page_records = number() as usize,
             "deliveries" => options.bounds.deliveries = number() as u32,
@@ -81,6 +88,35 @@ pub(super) fn options(line: &str) -> (Option<usize>, usize, Options) {
     (workers, batch, options)
 }
 
+fn inbox_of(options: &mut Options) -> &mut InboxOptions {
+    options.inbox.get_or_insert_default()
+}
+
+/// `3`, `3,5`, `..5`, each with an epoch in front if it is another one: `x:3`.
+pub(super) fn which(text: &str) -> (Option<Epoch>, Which) {
+    let (epoch, text) = text.split_once(':').map_or((None, text), |(epoch, text)| (Epoch::parse(epoch), text));
+    let number = |text: &str| text.parse().expect("an offset");
+    let which = match text.strip_prefix("..") {
+        Some(last) => Which::UpTo(number(last)),
+        None => Which::Offsets(text.split(',').map(number).collect()),
+    };
+    (epoch, which)
+}
+
+fn ack(text: &str) -> Acknowledge {
+    let (epoch, which) = which(text);
+    Acknowledge { of: AckOf::Inbox, epoch, which, outcome: AckOutcome::Done }
+}
+
+/// `list 2`, `clear`.
+fn inbox(text: &str) -> InboxCommand {
+    match text.split_once(' ').unwrap_or((text, "100")) {
+        ("list", limit) => InboxCommand::List { limit: limit.parse().expect("a number"), rest: None },
+        ("clear", _) => InboxCommand::Clear,
+        (verb, _) => panic!("{verb}?"),
+    }
+}
+
 /// A command by its verb and arguments; `named` knows the connections.
 pub(super) fn command(verb: &str, rest: &str, named: impl Fn(&str) -> ConnectionId) -> Command {
     let channel = || ChannelName::parse(rest).expect("a channel name");
@@ -91,6 +127,8 @@ pub(super) fn command(verb: &str, rest: &str, named: impl Fn(&str) -> Connection
         "unsubscribe" => Command::Unsubscribe { channel: channel() },
         "history" => Command::History(Box::new(history(rest))),
         "publish" => Command::Publish(Box::new(publish(rest, named))),
+        "ack" => Command::Ack(Box::new(ack(rest))),
+        "inbox" => Command::Inbox(inbox(rest)),
         "meta" => Command::Meta { meta: Bytes::copy_from_slice(rest.as_bytes()) },
         "close" => Command::Close,
         verb => panic!("{verb}?"),
@@ -105,6 +143,7 @@ pub(super) fn connect(arguments: &str) -> Connect {
             Some(("device", device)) => connect.device = Some(DeviceId::parse(device).expect("a device")),
             Some((word, _)) => panic!("{word}?"),
             None if word == "pings" => connect.pings = true,
+            None if word == "manual" => connect.inbox = Mode::Manual,
             None => connect.subscriptions.push(start_of(word)),
         }
     }

@@ -188,7 +188,7 @@ fn falling_behind_twice_brings_nothing_twice() {
 fn who_comes_while_a_queue_was_full_hears_everything() {
     check(
         "
-        node deliveries=2 workers=1 steady
+        node deliveries=2 workers=1 noinbox steady
         ada opens home connect
         ada < connected
         ada takes 0

@@ -25,11 +25,11 @@ fn everyone_hears_all_and_a_user_on_every_device() {
         bo < ok #1 at 1 to 4
         eve < $all 1 hi
         bo > publish #2 user:ada you
-        bo < ok #2 at 1 to 2
+        bo < ok #2 at 1 to 2 queued
         ada < $user:ada 1 you
         phone < $user:ada 1 you
         bo > publish #3 user:eve nobody
-        bo < ok #3 at 1 to 0
+        bo < ok #3 at 1 to 0 queued
         ",
     );
 }
@@ -38,6 +38,7 @@ fn everyone_hears_all_and_a_user_on_every_device() {
 fn a_user_at_home_and_one_away_hear_the_same() {
     check(
         "
+        node noinbox
         ada opens home connect
         phone opens away as=ada connect
         pad opens home as=ada connect $user@0
@@ -140,6 +141,7 @@ fn this_user_in_that_channel() {
 fn a_second_device_does_not_run_ahead_of_the_first() {
     let mut plan = Plan::steady(1);
     plan.options.bounds.deliveries = 1;
+    plan.options.inbox = None;
     let mut node = Node::new(plan);
     node.publish_by_call("user:ada before ephemeral");
     node.settle();

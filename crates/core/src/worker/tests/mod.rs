@@ -7,6 +7,7 @@ mod crowding;
 mod cursor;
 mod everyone;
 mod heartbeat;
+mod inbox;
 mod pausing;
 mod registry;
 mod simulation;

@@ -9,6 +9,7 @@ use realtime_connector_core::rejection::{Rejection, RejectionKind};
 use super::super::Secrets;
 use super::super::error::write_fields;
 use super::super::fields::{Object, Value};
+use super::super::inbox::mode;
 use super::super::publish::meta;
 use super::super::write::{Writer, list, string};
 use super::subscribe::{self, Specials};
@@ -19,15 +20,16 @@ const PROTOCOL: u64 = 1;
 const FEATURES: [&str; 3] = ["history", "ttl", "rewind_ms"];
 /// The part that is served where some channels are stored.
 const STORED: &str = "stored";
+/// The part that is served where messages to users wait.
+const INBOX: &str = "inbox";
 
-const SERVED: &[&str] = &["token", "resume", "deviceId", "meta", "subscriptions", "pings", "extensions"];
-const RESERVED: &[&str] = &["inbox"];
+const SERVED: &[&str] = &["token", "resume", "deviceId", "meta", "subscriptions", "inbox", "pings", "extensions"];
 
 /// The channels any configuration allows, `$all` and `$user`.
 const SUBSCRIPTIONS_MAX: usize = CHANNELS_PER_CONNECTION_MAX as usize + 2;
 
 pub(in super::super) fn decode(object: &Object<'_>) -> Result<Command, Rejection> {
-    object.only("connect", SERVED, RESERVED)?;
+    object.only("connect", SERVED, &[])?;
     // Whatever a newer client says there is for servers that know it.
     object.optional("extensions", Value::is_object)?;
     Ok(Command::Connect(Box::new(Connect {
@@ -38,6 +40,7 @@ pub(in super::super) fn decode(object: &Object<'_>) -> Result<Command, Rejection
         device: object.optional("deviceId", |value| value.name(DeviceId::parse))?,
         meta: object.optional("meta", meta)?,
         subscriptions: object.optional("subscriptions", subscriptions)?.unwrap_or_default(),
+        inbox: object.optional("inbox", mode)?.unwrap_or_default(),
         pings: object.optional("pings", Value::boolean)?.unwrap_or(false),
     })))
 }
@@ -67,7 +70,11 @@ fn subscriptions(value: &Value<'_>) -> Result<Vec<Subscribe>, Rejection> {
 pub(in super::super) fn write_connected(out: &mut Vec<u8>, connected: &Connected, secrets: &dyn Secrets) {
     let mut writer = Writer::frame(out, "connected", connected.reference);
     writer.integer("protocol", PROTOCOL);
-    let features = FEATURES.into_iter().chain(connected.stores.then_some(STORED)).collect::<Vec<_>>();
+    let features = FEATURES
+        .into_iter()
+        .chain(connected.stores.then_some(STORED))
+        .chain(connected.inbox.then_some(INBOX))
+        .collect::<Vec<_>>();
     list(writer.field("features"), &features, |out, word| string(out, word));
     writer.text("connectionId", &connection_id_to_string(connected.connection));
     writer.text("sessionToken", &secrets.session_token(connected.connection));

@@ -10,8 +10,10 @@
 //! with `REALTIME_TRACE=1` a run that fails ends with what everybody saw last.
 
 mod books;
+mod inboxes;
 mod past;
 mod people;
+mod plan;
 
 use std::time::Duration;
 

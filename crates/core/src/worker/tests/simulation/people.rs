@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::books::Books;
+use super::inboxes::Inboxes;
+use super::plan::plan;
 use crate::command::{Ack, Command, Connect, Listen, Publish, Subscribe, Target};
 use crate::frame::Dialect;
-use crate::id::{AppId, ChannelKey, ChannelName, ConnectionId, EventType, MessageId, MessageKey, UserId};
+use crate::id::{AppId, ChannelKey, ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
+use crate::inbox::Mode;
 use crate::limits;
-use crate::options::{Bounds, HistoryOptions, Options, Retention, Rule};
-use crate::pattern::Pattern;
 use crate::permissions::{Grants, Identity};
 use crate::position::{Epoch, Offset, Position, Start};
 use crate::publish::{Origin, Publisher};
 use crate::rejection::{Lost, Rejection};
 use crate::worker::publishing::draft;
-use crate::worker::testing::{Node, Plan, Rng, Stage};
+use crate::worker::testing::{Node, Rng, Stage};
 use crate::worker::{Call, ConnectionQuery};
 
 pub(super) const CHANNELS: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -23,9 +24,9 @@ const USERS: [Option<&str>; 6] = [Some("ada"), Some("bo"), Some("ada"), None, So
 
 /// Somebody with at most one connection at a time, who remembers where it was.
 #[derive(Debug, Default)]
-struct Person {
-    user: Option<UserId>,
-    client: Option<usize>,
+pub(super) struct Person {
+    pub(super) user: Option<UserId>,
+    pub(super) client: Option<usize>,
     sse: bool,
     known: BTreeMap<ChannelKey, Offset>,
     /// Its latest connection.
@@ -41,63 +42,9 @@ struct Person {
 pub(super) struct Simulation {
     pub(super) node: Node,
     pub(super) rng: Rng,
-    people: Vec<Person>,
+    pub(super) people: Vec<Person>,
     pub(super) books: Books,
-}
-
-fn plan(rng: &mut Rng) -> Plan {
-    let channels = 2 + rng.below(4) as u32;
-    let options = Options {
-        channels_per_connection: channels,
-        outbox_records: 1 + rng.below(6) as u32,
-        outbox_bytes: if rng.percent(30) { 600 } else { 100_000 },
-        history_total_bytes: if rng.percent(20) { 3_000 } else { 1_000_000 },
-        history: HistoryOptions {
-            records: rng.below(13) as u32,
-            bytes: if rng.percent(20) { 1_500 } else { 1_000_000 },
-            age: Duration::from_secs(*rng.pick(&[5, 60, 600])),
-        },
-        bounds: Bounds {
-            credits: channels + 4 + rng.below(6) as u32,
-            deliveries: 1 + rng.below(8) as u32,
-            delivery_bytes: if rng.percent(20) { 500 } else { 100_000 },
-            page_records: 1 + rng.below(4),
-            // `$all`, users and five names spread over the workers: sometimes one of them is full.
-            channels: if rng.percent(20) { 2 } else { 100 },
-            walk_steps: 1,
-        },
-        rules: rules(rng),
-        retention: rng.percent(30).then(Retention::default),
-        ..Options::default()
-    };
-    let log_failures = if rng.percent(30) { 20 } else { 0 };
-    Plan {
-        workers: 1 + rng.below(4),
-        seed: rng.number(),
-        steady: false,
-        late_log: rng.percent(40),
-        log_failures,
-        batch: 1 + rng.below(8),
-        options,
-    }
-}
-
-/// Some channels are persisted, some keep the latest message of each key, and how much of them is in memory differs.
-fn rules(rng: &mut Rng) -> Vec<Rule> {
-    let rule = |name: &str, rng: &mut Rng| Rule {
-        pattern: Pattern::parse(name).expect("a pattern"),
-        history: HistoryOptions { records: rng.below(9) as u32, ..HistoryOptions::default() },
-        message_events: false,
-        retention: rng.percent(70).then(Retention::default),
-        latest_per_key: rng.percent(30),
-    };
-    let mut rules = Vec::new();
-    for name in ["c", "d", "e"] {
-        if rng.percent(60) {
-            rules.push(rule(name, rng));
-        }
-    }
-    rules
+    pub(super) inboxes: Inboxes,
 }
 
 pub(super) fn channel(name: &str) -> ChannelName {
@@ -114,7 +61,13 @@ impl Simulation {
             sse: index % 3 == 1,
             ..Person::default()
         };
-        Self { node, rng, people: (0..count).map(person).collect(), books: Books::default() }
+        Self {
+            node,
+            rng,
+            people: (0..count).map(person).collect(),
+            books: Books::default(),
+            inboxes: Inboxes::default(),
+        }
     }
 
     /// One thing happens, and then some workers do something.
@@ -129,7 +82,8 @@ impl Simulation {
             58..66 => self.publish_by_call(),
             66..76 => self.change_pace(who),
             76..80 => self.end(who),
-            80..86 => self.steer(who),
+            80..84 => self.steer(who),
+            84..86 => self.ack(who),
             86..88 => self.say_something(who),
             88..90 => self.trim(),
             90 => self.damage(),
@@ -169,6 +123,11 @@ impl Simulation {
             Some(_) | None => self.rng.below(self.node.workers.len()),
         };
         let mut connect = self.first_frame(who);
+        if self.rng.percent(30) {
+            connect.inbox = Mode::Manual;
+        }
+        let device = self.rng.pick::<&str>(&["phone", "laptop", ""]);
+        connect.device = DeviceId::parse(device).ok();
         connect.former = self.people[who].former.filter(|_| self.rng.percent(60));
         let formers: Vec<_> = connect.former.into_iter().chain(self.people[who].formers.iter().copied()).collect();
         let (dialect, connect, later) = if self.people[who].sse {
@@ -179,6 +138,7 @@ impl Simulation {
             (Dialect::WebSocketJson, None, Some(connect))
         };
         let client = self.node.open(&format!("person {who}"), worker, dialect, Some(identity), connect);
+        self.inboxes.note_opened(client, self.people[who].user.as_ref());
         self.node.clients[client].reads = false;
         self.node.clients[client].socket_max = *self.rng.pick(&[1, 3, 20]);
         let id = self.node.clients[client].id;
@@ -226,7 +186,7 @@ impl Simulation {
         }
     }
 
-    fn reference(&mut self, who: usize) -> u64 {
+    pub(super) fn reference(&mut self, who: usize) -> u64 {
         self.people[who].reference += 1;
         self.people[who].reference
     }
@@ -339,6 +299,7 @@ impl Simulation {
         let identity = Identity { user: self.people[who].user.clone(), grants: Grants::ALL, ..Identity::default() };
         let worker = self.rng.below(self.node.workers.len());
         let next = self.node.open(&format!("person {who}"), worker, Dialect::SseData, Some(identity), Some(connect));
+        self.inboxes.note_opened(next, self.people[who].user.as_ref());
         self.node.clients[next].reads = false;
         self.node.clients[next].socket_max = *self.rng.pick(&[1, 3, 20]);
         self.people[who].client = Some(next);
@@ -398,6 +359,7 @@ impl Simulation {
                 self.node.read(client, count);
             }
         }
+        self.inboxes.check(&self.node);
     }
 
     /// What waits for one connection, and what lies between workers, is bounded at every moment.
@@ -424,6 +386,8 @@ impl Simulation {
         self.books.check(&mut self.node);
         self.check_past();
         self.node.plan.log_failures = failures;
+        self.inboxes.check(&self.node);
+        self.inboxes.note_cleared();
         for client in &mut self.node.clients {
             client.reads = false;
             client.journal.clear();

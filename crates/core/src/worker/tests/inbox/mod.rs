@@ -1,0 +1,6 @@
+//! Scripts about inboxes.
+
+mod acks;
+mod bounds;
+mod devices;
+mod stored;
