@@ -357,8 +357,7 @@ impl Node {
     /// A frame has reached its client: it must fit all that came before.
     fn take_frame(&mut self, client: usize, event: &Event, by_call: bool) {
         let line = render::event(event);
-        let name = self.clients[client].name.clone();
-        self.observe(&name, &line);
+        self.observe(&self.clients[client].name.clone(), &line);
         let trimmed = match event {
             Event::Gap { channel, .. } => self.trimmed(channel),
             Event::Connected(_)
@@ -385,11 +384,11 @@ impl Node {
                 for subscribed in connected.subscriptions.iter().flatten() {
                     it.streams.begin(subscribed, it.asked_first.get(&subscribed.channel), by_call, facts);
                 }
+                let everyone = ChannelKey::everyone(it.app);
                 let own = it.user.clone().map(|user| ChannelKey::user(it.app, user));
-                for channel in [Some(ChannelKey::everyone(it.app)), own].into_iter().flatten() {
-                    let head = self.log.head(&channel);
-                    it.streams.set_floor(channel, head);
-                }
+                [Some(everyone), own].into_iter().flatten().for_each(|it_hears| {
+                    it.streams.set_floor(it_hears.clone(), self.log.head(&it_hears));
+                });
             }
             // A session that ends before it is connected still answers what it was asked.
             Event::Subscribed { .. } if !it.connected && !it.is_sse() => {}
