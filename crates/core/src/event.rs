@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::command::Ref;
+use crate::consumers::{Delivery, Joined, Notice};
 use crate::history::HistoryPage;
 use crate::id::{ChannelKey, ConnectionId, MessageId, UserId};
 use crate::permissions::Grants;
@@ -46,6 +47,10 @@ pub enum Event {
     },
     /// A message. Its bytes are the same for every receiver.
     Message(Arc<Record>),
+    /// A message that has to be acked.
+    Delivery(Box<Delivery>),
+    /// What a member has to know of its consumer.
+    Consumer(Box<Notice>),
     /// Offsets for which no message comes.
     Gap {
         /// In which channel.
@@ -127,6 +132,8 @@ pub enum Outcome {
     Published(Published),
     /// Messages of the past.
     History(Box<HistoryPage>),
+    /// The connection takes messages of a consumer.
+    Consuming(Joined),
 }
 
 /// What became of a publish.

@@ -23,12 +23,15 @@ pub(crate) enum Timer {
     Session(SlotKey),
     /// A channel at its home: history ages, idle state is freed.
     Channel(SlotKey),
+    /// The consumers of a channel: deliveries that were not acked, and those that come again.
+    Consumers(SlotKey),
 }
 
 #[derive(Debug)]
 pub(crate) struct Wheel {
     sessions: Vec<Vec<SlotKey>>,
     channels: Vec<Vec<SlotKey>>,
+    consumers: Vec<Vec<SlotKey>>,
     /// The tick that has been handed out last.
     tick: u64,
     entries: usize,
@@ -37,7 +40,8 @@ pub(crate) struct Wheel {
 impl Wheel {
     pub(crate) fn new(now: Time) -> Self {
         let tick = now.as_ms() / TICK_MS;
-        Self { sessions: vec![Vec::new(); BUCKETS], channels: vec![Vec::new(); BUCKETS], tick, entries: 0 }
+        let buckets = || vec![Vec::new(); BUCKETS];
+        Self { sessions: buckets(), channels: buckets(), consumers: buckets(), tick, entries: 0 }
     }
 
     /// Wakes `timer` at the first tick after `at`, and at the end of the round if that is sooner. Returns when that is: a wheel
@@ -52,6 +56,7 @@ impl Wheel {
         match timer {
             Timer::Session(key) => self.sessions[bucket].push(key),
             Timer::Channel(key) => self.channels[bucket].push(key),
+            Timer::Consumers(key) => self.consumers[bucket].push(key),
         }
         self.entries += 1;
         Time::from_ms((self.tick + ahead) * TICK_MS)
@@ -65,23 +70,26 @@ impl Wheel {
         while self.tick < present {
             self.tick += 1;
             let bucket = (self.tick % BUCKETS as u64) as usize;
-            if self.sessions[bucket].is_empty() && self.channels[bucket].is_empty() {
+            if self.is_empty(bucket) {
                 continue;
             }
             due.extend(std::mem::take(&mut self.sessions[bucket]).into_iter().map(Timer::Session));
             due.extend(std::mem::take(&mut self.channels[bucket]).into_iter().map(Timer::Channel));
+            due.extend(std::mem::take(&mut self.consumers[bucket]).into_iter().map(Timer::Consumers));
             self.entries -= due.len();
             return true;
         }
         false
     }
 
+    fn is_empty(&self, bucket: usize) -> bool {
+        [&self.sessions, &self.channels, &self.consumers].iter().all(|kind| kind[bucket].is_empty())
+    }
+
     /// When to call [`Wheel::take_due`] next; `None` while nothing is armed.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         (self.entries > 0).then(|| {
-            let bucket = |tick: u64| (tick % BUCKETS as u64) as usize;
-            let armed =
-                |tick: &u64| !self.sessions[bucket(*tick)].is_empty() || !self.channels[bucket(*tick)].is_empty();
+            let armed = |tick: &u64| !self.is_empty((tick % BUCKETS as u64) as usize);
             let next = (self.tick + 1..=self.tick + BUCKETS as u64).find(armed).unwrap_or(self.tick + 1);
             Time::from_ms(next * TICK_MS)
         })
@@ -105,7 +113,7 @@ mod tests {
         let mut batch = Vec::new();
         while wheel.take_due(Time::from_ms(ms), &mut batch) {
             all.extend(batch.drain(..).map(|timer| match timer {
-                Timer::Session(key) | Timer::Channel(key) => key.slot,
+                Timer::Session(key) | Timer::Channel(key) | Timer::Consumers(key) => key.slot,
             }));
         }
         all

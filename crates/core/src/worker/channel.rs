@@ -8,6 +8,7 @@ use super::Worker;
 use super::call::ChannelInfo;
 use super::output::{Lifecycle, Output};
 use super::peers::{Attach, AttachFor, Attached, HistoryAsk, Peer};
+use crate::consumers::{Ask, Consumers};
 use crate::history::{Ring, Window};
 use crate::id::{Audience, ChannelKey, SlotKey, WorkerId};
 use crate::limits;
@@ -32,6 +33,7 @@ pub(crate) enum Parked {
     Publish(Box<Draft>),
     History(Box<HistoryAsk>),
     Purge { ticket: u64, channel: ChannelKey, through: Option<Position> },
+    Consumers(Box<Ask>),
 }
 
 /// A channel's state at its home.
@@ -48,6 +50,8 @@ pub(crate) struct Home {
     /// Why replay passes over offsets.
     pub(crate) skipped: GapReason,
     pub(super) armed: bool,
+    /// Its durable consumers, once somebody has asked for one.
+    pub(crate) consumers: Option<Box<Consumers>>,
 }
 
 /// One worker's listeners.
@@ -107,6 +111,10 @@ impl Home {
     /// When it may be forgotten if nothing happens; `None` while somebody listens or the log owes an answer.
     fn forgotten_at(&self) -> Option<Time> {
         let idle = self.desk.idle_at()?;
+        let persisted = self.ring.is_persisted();
+        if self.consumers.as_ref().is_some_and(|consumers| consumers.holds_home(persisted)) {
+            return None;
+        }
         self.interests.is_empty().then(|| idle.max(self.last_used.after(limits::CHANNEL_LINGER)))
     }
 
@@ -162,6 +170,7 @@ impl Worker {
             Parked::Publish(draft) => self.handle_draft(key, *draft),
             Parked::History(ask) => self.handle_history_ask(key, *ask),
             Parked::Purge { ticket, through, .. } => self.handle_purge(key, ticket, through),
+            Parked::Consumers(ask) => self.handle_consumer_order(key, ask),
         }
     }
 
@@ -240,6 +249,7 @@ impl Worker {
             | Lifecycle::Disconnected { .. }
             | Lifecycle::SubscriptionAdded { .. }
             | Lifecycle::SubscriptionRemoved { .. }
+            | Lifecycle::ConsumerDead { .. }
             | Lifecycle::MessagePublished { .. } => return,
         };
         if let Audience::Named(_) = channel.audience {
@@ -297,6 +307,7 @@ impl Worker {
             self.home_index.remove(&home.channel);
             self.blocks.forget(key);
             let persisted = home.ring.is_persisted();
+            self.forget_consumers(home.consumers);
             self.peers.outputs.push_back(Output::ForgetLog { channel: home.channel, persisted });
         }
     }

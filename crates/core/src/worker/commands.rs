@@ -44,13 +44,14 @@ impl Worker {
             Command::Unsubscribe { channel } => self.handle_unsubscribe(key, channel, reply),
             Command::Publish(publish) => self.handle_publish(key, *publish, reply),
             Command::History(history) => self.handle_history(key, *history, reply),
-            Command::Ack(ack) => {
-                let rejection = match ack.of {
-                    AckOf::Inbox => Rejection::new(RejectionKind::NotEnabled, "there are no inboxes yet"),
-                    AckOf::Consumer { .. } => Rejection::new(RejectionKind::NotFound, "consumes nothing by this name"),
-                };
-                self.reject(key, reply, rejection.at("consumer"));
-            }
+            Command::Consume(consume) => self.handle_consume(key, *consume, reply),
+            Command::Ack(ack) => match ack.of {
+                AckOf::Inbox => {
+                    let rejection = Rejection::new(RejectionKind::NotEnabled, "there are no inboxes yet");
+                    self.reject(key, reply, rejection.at("consumer"));
+                }
+                AckOf::Consumer { .. } => self.handle_consumer_ack(key, *ack, reply),
+            },
             Command::Meta { meta } => {
                 if let Some(session) = self.sessions.get_mut(key) {
                     session.profile.extras_mut().meta = Some(meta);

@@ -11,6 +11,7 @@ use super::input::Opened;
 use super::output::{DisconnectReason, Lifecycle, Output};
 use super::peers::HistoryAsk;
 use crate::command::{Listen, Subscribe};
+use crate::consumers::Ask;
 use crate::event::Event;
 use crate::id::{AppId, Audience, ChannelKey, ChannelName, ConnectionKey};
 use crate::limits;
@@ -127,6 +128,7 @@ impl Worker {
     /// Takes a session out of everything it listens to.
     fn detach(&mut self, key: ConnectionKey, reason: DisconnectReason) {
         self.leave_behind(key, reason);
+        self.leave_consumers(key, reason);
         let session = self.sessions.at_mut(key.slot);
         let listened = session.listens();
         let subscriptions = std::mem::take(&mut session.subscriptions);
@@ -166,6 +168,10 @@ impl Worker {
                 return self.ask_history(HistoryAsk { origin, channel, query });
             }
             Call::Purge { channel, through } => return self.call_purge(ticket, channel, through),
+            Call::Consumers { channel, order } => {
+                let origin = Origin::Call { ticket };
+                return self.order_consumers(Box::new(Ask { origin, channel, order }));
+            }
             Call::Connections(query) => self.list_connections(&query),
             Call::Connection(key) => {
                 // The same as the list shows: nobody is there before `connected` and after `goaway`.

@@ -15,7 +15,10 @@ impl Worker {
     pub(crate) fn may_open(&self, channel: &ChannelKey, request: &Parked) -> bool {
         let own = match (&channel.audience, request) {
             (Audience::Everyone, _) | (Audience::User(_), Parked::Attach(_)) => true,
-            (Audience::User(_), Parked::Publish(_) | Parked::History(_) | Parked::Purge { .. })
+            (
+                Audience::User(_),
+                Parked::Publish(_) | Parked::History(_) | Parked::Purge { .. } | Parked::Consumers(_),
+            )
             | (Audience::Named(_), _) => false,
         };
         own || self.homes.len() < self.options.bounds.channels
@@ -33,6 +36,10 @@ impl Worker {
             Parked::Publish(draft) => self.settle(draft.origin, Err(too_many(draft.channel))),
             Parked::History(ask) => self.answer_history(ask.origin, Err(too_many(ask.channel))),
             Parked::Purge { ticket, channel, .. } => self.answer_call(ticket, Answer::Purged(Err(too_many(channel)))),
+            Parked::Consumers(ask) => {
+                let rejection = too_many(ask.channel.clone());
+                self.answer_order(ask, Err(rejection));
+            }
             Parked::Attach(attach) => {
                 let Attach { asker, local, .. } = *attach;
                 self.peers.answer(attach.worker, Peer::Refused { asker, local });

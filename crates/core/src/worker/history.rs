@@ -16,7 +16,7 @@ use super::rewinding::Seeker;
 use crate::command::{History, Listen};
 use crate::event::{Event, Outcome};
 use crate::history::{At, Direction, Extent, Found, HistoryPage, Page, PageBounds, Rest, Wanted};
-use crate::id::{ChannelKey, ConnectionKey, SlotKey};
+use crate::id::{ChannelKey, ConnectionKey, ConsumerName, SlotKey};
 use crate::limits;
 use crate::position::{Epoch, Gap, GapReason, Offset, Position};
 use crate::publish::Origin;
@@ -54,6 +54,8 @@ pub(crate) enum Reader {
     Pull(super::peers::Pull),
     /// A question about the past.
     History(Box<Reading>),
+    /// A durable consumer, which looks again.
+    Consumer { home: SlotKey, name: ConsumerName },
 }
 
 impl Worker {
@@ -200,7 +202,7 @@ impl Worker {
                     reading = back;
                     reading.take(Page::of_block(block, missing, from, bounds));
                 }
-                Wanted::Here(_, Reader::Pull(_)) | Wanted::Waits => return,
+                Wanted::Here(_, Reader::Pull(_) | Reader::Consumer { .. }) | Wanted::Waits => return,
                 Wanted::Ask { from } => {
                     let channel = home.channel.clone();
                     return self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from });

@@ -89,6 +89,7 @@ impl Worker {
             message_events: rule.is_some_and(|rule| rule.message_events),
             skipped: if latest_per_key { GapReason::Replaced } else { GapReason::Expired },
             armed: false,
+            consumers: None,
             channel,
         }
     }
@@ -105,6 +106,7 @@ impl Worker {
                 Parked::Publish(draft) => self.settle(draft.origin, Err(log_failure(failure))),
                 Parked::History(ask) => self.answer_history(ask.origin, Err(log_failure(failure))),
                 Parked::Purge { ticket, .. } => self.answer_call(ticket, Answer::Purged(Err(log_failure(failure)))),
+                Parked::Consumers(ask) => self.answer_order(ask, Err(log_failure(failure))),
                 Parked::Attach(_) => {}
             }
         }
@@ -153,7 +155,7 @@ impl Worker {
                 let page = Page::of_block(block, missing, from, bounds);
                 self.answer_pull(pull, page);
             }
-            Wanted::Here(_, Reader::History(_)) | Wanted::Waits => {}
+            Wanted::Here(_, Reader::History(_) | Reader::Consumer { .. }) | Wanted::Waits => {}
             Wanted::Ask { from } => {
                 let channel = home.channel.clone();
                 self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from });
@@ -196,6 +198,7 @@ impl Worker {
             match reader {
                 Reader::Pull(pull) => self.handle_pull(pull),
                 Reader::History(reading) => self.read_on(reading),
+                Reader::Consumer { home, name } => self.consumer_read(home, &name, false),
             }
         }
         self.blocks.fit();
@@ -206,6 +209,7 @@ impl Worker {
             match reader {
                 Reader::Pull(pull) => self.unserved.push(pull),
                 Reader::History(reading) => self.fail_reading(*reading, failure),
+                Reader::Consumer { home, name } => self.consumer_read(home, &name, true),
             }
         }
         self.wake_home_later(key);

@@ -13,12 +13,14 @@ use std::sync::Arc;
 use super::channel::{Feed, Interest};
 use super::history::HistoryResult;
 use super::output::Output;
+use crate::consumers::{Ask, Delivery, Done, Membership, Notice};
 use crate::history::{Page, Query};
-use crate::id::{AppId, ChannelKey, ConnectionKey, SlotKey, UserId, WorkerId};
+use crate::id::{AppId, ChannelKey, ConnectionKey, ConsumerName, SlotKey, UserId, WorkerId};
 use crate::options::Options;
 use crate::position::{Epoch, Gap, GapReason, Offset, Start};
 use crate::publish::{Draft, Origin, PublishResult};
 use crate::record::Record;
+use crate::rejection::Rejection;
 use crate::session::{Legacy, Reply};
 
 /// One message between workers. Opaque to the engine, which only moves it.
@@ -40,6 +42,14 @@ pub(crate) enum Peer {
     Published(Box<PublishedFor>),
     History(Box<HistoryAsk>),
     HistoryAnswer(Box<HistoryAnswer>),
+    /// An order for the consumers of a channel.
+    Consumers(Box<Ask>),
+    ConsumersAnswer(Box<Ask>, Result<Done, Rejection>),
+    /// A message for a member of a consumer.
+    HandOut(Box<HandOut>),
+    Notice(Box<NoticeFor>),
+    /// What a home has to know of a member.
+    Seat(Box<SeatNews>),
     TakeOver(Box<TakeOver>),
     TakenOver(TakenOver),
     Succession(Vec<Succession>),
@@ -64,6 +74,7 @@ impl PeerMessage {
     pub fn cost(&self) -> u32 {
         match &self.0 {
             Peer::Deliver { record, .. } => record.cost(),
+            Peer::HandOut(hand_out) => hand_out.delivery.record.cost(),
             Peer::Attach(_)
             | Peer::Attached(_)
             | Peer::Refused { .. }
@@ -73,6 +84,10 @@ impl PeerMessage {
             | Peer::Published(_)
             | Peer::History(_)
             | Peer::HistoryAnswer(_)
+            | Peer::Consumers(_)
+            | Peer::ConsumersAnswer(..)
+            | Peer::Notice(_)
+            | Peer::Seat(_)
             | Peer::TakeOver(_)
             | Peer::TakenOver(_)
             | Peer::Succession(_)
@@ -85,7 +100,13 @@ impl PeerMessage {
     #[must_use]
     pub const fn takes_room(&self) -> bool {
         match self.0 {
-            Peer::Deliver { .. } | Peer::Behind { .. } | Peer::Interest { .. } | Peer::Succession(_) => true,
+            Peer::Deliver { .. }
+            | Peer::HandOut(_)
+            | Peer::Notice(_)
+            | Peer::Seat(_)
+            | Peer::Behind { .. }
+            | Peer::Interest { .. }
+            | Peer::Succession(_) => true,
             Peer::Attach(_)
             | Peer::Attached(_)
             | Peer::Refused { .. }
@@ -95,6 +116,8 @@ impl PeerMessage {
             | Peer::Published(_)
             | Peer::History(_)
             | Peer::HistoryAnswer(_)
+            | Peer::Consumers(_)
+            | Peer::ConsumersAnswer(..)
             | Peer::TakeOver(_)
             | Peer::TakenOver(_) => false,
         }
@@ -207,6 +230,39 @@ pub(crate) enum Succession {
     Settled { former: ConnectionKey, heir: ConnectionKey },
     /// The session goes on elsewhere.
     Ousted { connection: ConnectionKey },
+}
+
+/// A message on its way to a member of a consumer.
+#[derive(Debug)]
+pub(crate) struct HandOut {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) group: Option<ConsumerName>,
+    pub(crate) delivery: Delivery,
+}
+
+#[derive(Debug)]
+pub(crate) struct NoticeFor {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) notice: Notice,
+}
+
+/// What has become of a member's connection.
+#[derive(Debug)]
+pub(crate) struct SeatNews {
+    pub(crate) channel: ChannelKey,
+    pub(crate) member: Membership,
+    pub(crate) connection: ConnectionKey,
+    pub(crate) change: SeatChange,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SeatChange {
+    /// It takes no more; `gives_back`: and what it holds may go to others at once.
+    Gone { gives_back: bool },
+    /// It had no room for this message.
+    Bounced { offset: Offset },
+    /// It has room again.
+    Awake,
 }
 
 #[derive(Debug)]
@@ -359,10 +415,22 @@ impl Peers {
 
     /// Tells a home how many listen, if there is room.
     pub(crate) fn send_interest(&mut self, to: WorkerId, interest: Peer) -> Result<(), Peer> {
-        if !self.take_room(to, 0) {
-            return Err(interest);
+        self.send_if_room(to, interest)
+    }
+
+    /// Whether a message of this cost would find room.
+    pub(crate) fn has_room(&self, to: WorkerId, bytes: u32) -> bool {
+        let link = &self.links[usize::from(to.0)];
+        link.room_entries > 0 && link.room_bytes >= u64::from(bytes)
+    }
+
+    /// Sends what needs room, or hands it back.
+    pub(crate) fn send_if_room(&mut self, to: WorkerId, message: Peer) -> Result<(), Peer> {
+        let message = PeerMessage(message);
+        if !self.take_room(to, message.cost()) {
+            return Err(message.0);
         }
-        self.send(to, interest);
+        self.outputs.push_back(Output::Peer { to, message });
         Ok(())
     }
 }

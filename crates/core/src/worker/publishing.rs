@@ -156,6 +156,7 @@ impl Worker {
         let settled = publish::commit(home, &mut self.peers, self.now.time, ticket, record.clone());
         let after = home.ring.bytes();
         let message_events = home.message_events;
+        let has_consumers = home.consumers.is_some();
         self.history_bytes = self.history_bytes + after - before;
         if let Some((pending, published)) = settled {
             for waiter in pending.waiters {
@@ -165,6 +166,9 @@ impl Worker {
         }
         if message_events {
             self.peers.outputs.push_back(Output::Lifecycle(Lifecycle::MessagePublished { record }));
+        }
+        if has_consumers {
+            self.pump_consumers(key);
         }
         self.arm_home(key);
         self.fit_history_budget();

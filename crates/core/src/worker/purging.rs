@@ -51,6 +51,7 @@ impl Worker {
         self.history_bytes -= home.ring.purge(through);
         let position = Position { epoch: home.ring.epoch().clone(), offset: through };
         self.answer_call(ticket, Answer::Purged(Ok(position)));
+        self.purge_consumers(key, through);
         self.arm_home(key);
     }
 

@@ -7,13 +7,15 @@ use crate::state::{Row, StateOwner, StateTicket};
 impl Worker {
     pub(crate) fn handle_state_applied(&mut self, ticket: StateTicket, result: Result<(), LogFailure>) {
         match (ticket.owner, result) {
-            (StateOwner::Inbox | StateOwner::Consumers, Ok(()) | Err(_)) => {}
+            (StateOwner::Consumers, result) => self.consumers_applied(ticket.home, result),
+            (StateOwner::Inbox, Ok(()) | Err(_)) => {}
         }
     }
 
     pub(crate) fn handle_state_scanned(&mut self, ticket: StateTicket, result: Result<(Vec<Row>, bool), LogFailure>) {
         match (ticket.owner, result) {
-            (StateOwner::Inbox | StateOwner::Consumers, Ok(_) | Err(_)) => {}
+            (StateOwner::Consumers, result) => self.consumers_scanned(ticket.home, result),
+            (StateOwner::Inbox, Ok(_) | Err(_)) => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use super::streams::Streams;
 use crate::command::Connect;
 use crate::cursor::CursorPositions;
 use crate::frame::{Dialect, Frame};
-use crate::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, UserId};
+use crate::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, ConsumerName, UserId};
 use crate::position::Start;
 use crate::publish::PublishResult;
 use crate::record::Record;
@@ -79,6 +79,8 @@ pub(crate) struct Client {
     pub(crate) results: Vec<(u64, PublishResult)>,
     /// Payloads of ephemeral messages it has read.
     pub(crate) signals: Vec<Arc<Record>>,
+    /// Deliveries of consumers it has read, with their attempt.
+    pub(crate) deliveries: Vec<(ConsumerName, Arc<Record>, u8)>,
     /// Messages written to its socket, read or not.
     pub(crate) messages_written: u64,
     /// Offsets in excluded gaps that were written to its socket.

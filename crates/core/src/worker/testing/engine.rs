@@ -357,6 +357,8 @@ impl Node {
             | Event::Subscribed { .. }
             | Event::Unsubscribed { .. }
             | Event::Message(_)
+            | Event::Delivery(_)
+            | Event::Consumer(_)
             | Event::Ping
             | Event::Heartbeat
             | Event::Pong { .. }
@@ -398,8 +400,12 @@ impl Node {
             Event::Heartbeat if it.answers && !it.is_sse() && it.stage == Stage::Open => {
                 it.inputs.push_back(Input::Received { connection: it.key });
             }
+            Event::Delivery(delivery) => {
+                it.deliveries.push((delivery.consumer.clone(), delivery.record.clone(), delivery.attempt))
+            }
             Event::Ok { .. }
             | Event::Error { .. }
+            | Event::Consumer(_)
             | Event::Ping
             | Event::Heartbeat
             | Event::Pong { .. }

@@ -20,13 +20,22 @@ pub(super) fn draft(input: &Input) -> Option<&Draft> {
 
 pub(super) fn is_request(message: &Peer) -> bool {
     match message {
-        Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) | Peer::History(_) | Peer::TakeOver(_) => true,
+        Peer::Attach(_)
+        | Peer::Pull(_)
+        | Peer::Publish(_)
+        | Peer::History(_)
+        | Peer::Consumers(_)
+        | Peer::TakeOver(_) => true,
         Peer::Attached(_)
         | Peer::HistoryAnswer(_)
         | Peer::TakenOver(_)
         | Peer::Refused { .. }
         | Peer::Pulled(_)
         | Peer::Published(_)
+        | Peer::ConsumersAnswer(..)
+        | Peer::HandOut(_)
+        | Peer::Notice(_)
+        | Peer::Seat(_)
         | Peer::Deliver { .. }
         | Peer::Behind { .. }
         | Peer::Succession(_)
@@ -41,12 +50,17 @@ pub(super) fn is_answer(message: &Peer) -> bool {
         | Peer::Pulled(_)
         | Peer::Published(_)
         | Peer::HistoryAnswer(_)
+        | Peer::ConsumersAnswer(..)
         | Peer::TakenOver(_) => true,
         Peer::Attach(_)
         | Peer::History(_)
         | Peer::TakeOver(_)
         | Peer::Pull(_)
         | Peer::Publish(_)
+        | Peer::Consumers(_)
+        | Peer::HandOut(_)
+        | Peer::Notice(_)
+        | Peer::Seat(_)
         | Peer::Deliver { .. }
         | Peer::Behind { .. }
         | Peer::Succession(_)
@@ -63,6 +77,8 @@ pub(super) fn count(frame: &Frame) -> (u64, u64) {
         }
         Event::Gap { .. }
         | Event::Connected(_)
+        | Event::Delivery(_)
+        | Event::Consumer(_)
         | Event::Ok { .. }
         | Event::Error { .. }
         | Event::Subscribed { .. }

@@ -10,6 +10,7 @@ mod engine;
 mod kinds;
 mod log;
 mod node;
+mod orders;
 mod render;
 mod rest;
 mod rng;

@@ -113,6 +113,8 @@ pub(crate) struct Node {
     pub(super) discarded: (u64, u64),
     /// Ephemeral messages on their way to a home, or there.
     pub(super) signals: u64,
+    /// The process has been killed, and its figures began anew.
+    pub(super) restarted: bool,
     /// Calls of `handle_timeout`.
     pub(crate) wakes: u64,
     /// A running hash over everything anybody could observe.
@@ -156,6 +158,7 @@ impl Node {
             progress: 0,
             discarded: (0, 0),
             signals: 0,
+            restarted: false,
             wakes: 0,
             digest: 0xcbf2_9ce4_8422_2325,
             recent: VecDeque::new(),
@@ -211,10 +214,46 @@ impl Node {
             connected: false,
             results: Vec::new(),
             signals: Vec::new(),
+            deliveries: Vec::new(),
             messages_written: 0,
             excluded_written: 0,
         });
         self.clients.len() - 1
+    }
+
+    /// The process is killed and started again: connections, queues and memory are gone, the log of persisted channels and the state
+    /// beside it stay.
+    pub(crate) fn restart(&mut self) {
+        let count = self.workers.len();
+        for client in &mut self.clients {
+            client.stage = Stage::Gone;
+            client.inputs.clear();
+            client.socket.clear();
+        }
+        for queue in &mut self.queues {
+            queue.clear();
+        }
+        self.rooms.iter_mut().for_each(VecDeque::clear);
+        self.completions.iter_mut().for_each(VecDeque::clear);
+        self.front.iter_mut().for_each(VecDeque::clear);
+        self.debts = vec![Debt::default(); count * count];
+        self.places = (0..count).map(|_| Places::default()).collect();
+        self.tickets.clear();
+        self.log.forget_memory();
+        self.restarted = true;
+        for id in 0..count {
+            let setup = Setup {
+                id: WorkerId(u8::try_from(id).expect("few")),
+                workers: count,
+                node: NODE,
+                seed: 99,
+                random: self.rng.number(),
+                options: self.plan.options.clone(),
+            };
+            self.workers[id] = Worker::new(setup, self.now);
+        }
+        (0..count).for_each(|worker| self.carry_out(worker));
+        self.settle();
     }
 
     fn reserve(&mut self, worker: usize) -> SlotKey {
@@ -248,6 +287,7 @@ impl Node {
             | Command::Unsubscribe { .. }
             | Command::Publish(_)
             | Command::History(_)
+            | Command::Consume(_)
             | Command::Ack(_)
             | Command::Meta { .. }
             | Command::Close => {}

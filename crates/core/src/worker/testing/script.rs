@@ -17,7 +17,11 @@
 //! ada stops / ada reads / ada reads 3       its pace; `ada takes 2` = frames that fit into its socket
 //! api > disconnect ada    api < found       a call and its answer
 //! app < 1 connected ada WebSocket           lifecycle events; once one is named, all must be
+//! ada > consume jobs worker group=g from=all wait=5s pending=2     ada > ack jobs worker 1,2 retry=5s
+//! ada < worker gets jobs 1 hi again 2       a delivery, here the second one of its message
+//! api > take jobs worker wait=5s            a service consumes; also acks, consumers, letters, requeue, delete
 //! log away    log back                       the log of persisted channels fails, and works again
+//! restart                                    the process is killed and starts again
 //! pass 30s    freeze 20s    drain    wakes 3 = workers have woken at most so often since the last time this was asked
 //! ```
 //!
@@ -31,6 +35,7 @@ use bytes::Bytes;
 use super::kinds::identify;
 use super::log::MemoryLog;
 use super::node::{Node, Plan, words};
+use super::orders::orders;
 use super::words::{command, connect, duration, history, options, publish};
 use crate::command::{History, Listen};
 use crate::cursor::EpochPositions;
@@ -199,6 +204,11 @@ impl Theatre {
         let channel = |name: &str| ChannelName::parse(name).expect("a channel name");
         match verb {
             "publish" => self.node.publish_by_call(rest),
+            "take" | "acks" | "consumers" | "letters" | "requeue" | "delete" => {
+                let (channel, order) = orders(verb, rest);
+                let channel = ChannelKey::named(AppId::default(), channel);
+                self.node.call(self.node.home_of(&channel), |_| Call::Consumers { channel, order });
+            }
             "purge" => {
                 let (name, at) = first.split_once('@').unwrap_or((first, ""));
                 let through = (!at.is_empty()).then(|| self.node.log.position(at.parse().expect("an offset")));
@@ -266,6 +276,7 @@ impl Theatre {
                 assert!(wakes <= most.parse().expect("a number"), "{wakes} wakes; {}", self.at);
             }
             ("log", state) => self.node.plan.log_failures = if state == "away" { 100 } else { 0 },
+            ("restart", _) => self.node.restart(),
             ("freeze", time) => self.node.freeze(duration(time)),
             ("drain", _) => (0..self.node.workers.len()).for_each(|worker| self.node.handle(worker, Input::Drain)),
             (name, "opens") => self.open(name, rest),
@@ -324,7 +335,7 @@ impl Theatre {
                 ("anonymous", _) => identity = Some(Identity { grants: Grants::ALL, ..Identity::default() }),
                 ("reader", _) => identity = identity.map(|it| Identity { grants: Grants::LISTEN, ..it }),
                 ("deaf", _) => {
-                    let grants = Grants { subscribe: false, publish: true };
+                    let grants = Grants { subscribe: false, ..Grants::ALL };
                     identity = identity.map(|it| Identity { grants, ..it });
                 }
                 ("until", time) => {

@@ -79,6 +79,8 @@ pub(super) fn command(verb: &str, rest: &str, named: impl Fn(&str) -> Connection
         "unsubscribe" => Command::Unsubscribe { channel: channel() },
         "history" => Command::History(Box::new(history(rest))),
         "publish" => Command::Publish(Box::new(publish(rest, named))),
+        "consume" => super::orders::consume(rest),
+        "ack" => super::orders::ack(rest),
         "meta" => Command::Meta { meta: Bytes::copy_from_slice(rest.as_bytes()) },
         "close" => Command::Close,
         verb => panic!("{verb}?"),
@@ -213,7 +215,7 @@ pub(super) fn publish(arguments: &str, named: impl Fn(&str) -> ConnectionId) -> 
     publish
 }
 
-/// `500ms`, `30s`, `11m`.
+/// `500ms`, `30s`, `11m`, `2h`.
 pub(super) fn duration(text: &str) -> Duration {
     let digits = text.trim_end_matches(char::is_alphabetic);
     let number: u64 = digits.parse().expect("a number");
@@ -221,6 +223,7 @@ pub(super) fn duration(text: &str) -> Duration {
         "ms" => Duration::from_millis(number),
         "s" => Duration::from_secs(number),
         "m" => Duration::from_secs(60 * number),
+        "h" => Duration::from_secs(3_600 * number),
         unit => panic!("{unit}?"),
     }
 }

@@ -2,6 +2,7 @@
 
 mod catching_up;
 mod connecting;
+mod consumers;
 mod crowding;
 mod cursor;
 mod everyone;
