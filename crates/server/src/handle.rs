@@ -18,13 +18,14 @@ use crate::app::App;
 use crate::builder::Builder;
 use crate::config::Config;
 use crate::connections::Connections;
+use crate::consumers::{Consumer, ConsumerInfo};
 use crate::engine::{Engine, Node};
 use crate::error::Error;
 use crate::event_bus::EventBus;
 use crate::history::{HistoryPage, HistoryQuery};
 use crate::message::{Message, Target};
 use crate::transport::listen;
-use crate::{earthquakes, history, http, inert, runtime};
+use crate::{consumers, earthquakes, history, http, inert, runtime};
 
 /// How long the event bus may take for what the engine said last.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
@@ -219,6 +220,23 @@ impl RealtimeConnector {
         let Some(node) = self.node() else { return Ok(HistoryPage::empty()) };
         let page = runtime::within(&self.inner.runtime, node.history(channel, query.into_core())).await?;
         Ok(HistoryPage::of(page))
+    }
+
+    /// A durable consumer of a channel, or a member of a group of them: it takes messages and says what became of them, and gets each one
+    /// again until it is done.
+    ///
+    /// # Errors
+    /// Names that are none.
+    pub fn consumer(&self, channel: &str, name: &str) -> Result<Consumer, Rejection> {
+        Consumer::new(self.clone(), channel, name)
+    }
+
+    /// The durable consumers of a channel, and where they stand.
+    ///
+    /// # Errors
+    /// A name that is none, a store that does not answer.
+    pub async fn consumers(&self, channel: &str) -> Result<Vec<ConsumerInfo>, Rejection> {
+        consumers::list(self, channel).await
     }
 
     /// The connections of this node: list, look at, disconnect, subscribe.

@@ -150,7 +150,7 @@ impl HistoryPage {
 }
 
 impl HistoryMessage {
-    fn of(record: &Record) -> Self {
+    pub(crate) fn of(record: &Record) -> Self {
         Self {
             position: Position { epoch: record.epoch.clone(), offset: record.offset.unwrap_or_default() },
             id: record.id.clone(),

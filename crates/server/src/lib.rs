@@ -34,6 +34,7 @@ pub mod auth;
 mod builder;
 pub mod config;
 mod connections;
+mod consumers;
 mod earthquakes;
 mod engine;
 mod error;
@@ -52,6 +53,7 @@ mod transport;
 pub use builder::{Builder, EchoLimits};
 pub use config::{Config, Provider};
 pub use connections::{ConnectionCursor, ConnectionFilter, ConnectionId, ConnectionInfo, ConnectionPage, Connections};
+pub use consumers::{ConsumeFrom, Consumer, ConsumerInfo, DeadLetter, Deliveries, Delivery};
 pub use error::Error;
 pub use event_bus::{
     Event, EventBus, EventBusStats, HandlerResult, HandlerStats, PatternError, PublishError, SubscribeError,

@@ -7,6 +7,7 @@
 //! | `subscription.added`, `subscription.removed` | `connectionId, userId?, channel, sequence` |
 //! | `channel.occupied`, `channel.vacated` | `channel` |
 //! | `message.published` | `channel, id, time, type, data`, and `position?, userId?, key?, meta?` |
+//! | `consumer.dead` | `channel, consumer, position, attempts, reason, time`, and `id?` |
 //! | `events.dropped` | `count` |
 //!
 //! `sequence` counts the events of one connection from 1. They arrive in that order, and without a hole unless `events.dropped`
@@ -14,7 +15,9 @@
 
 use std::sync::Arc;
 
+use realtime_connector_core::consumers::Death;
 use realtime_connector_core::id::{Audience, ChannelKey, ConnectionId, MessageKey, UserId};
+use realtime_connector_core::position::Position;
 use realtime_connector_core::record::Record;
 use realtime_connector_core::rejection::Close;
 use realtime_connector_core::session::Provider;
@@ -28,7 +31,7 @@ use crate::app::App;
 use crate::message::value_of;
 
 /// Everything the server publishes.
-pub(crate) const SERVER_TYPES: [&str; 9] = [
+pub(crate) const SERVER_TYPES: [&str; 10] = [
     "client.connected",
     "client.resumed",
     "client.disconnected",
@@ -37,6 +40,7 @@ pub(crate) const SERVER_TYPES: [&str; 9] = [
     "channel.occupied",
     "channel.vacated",
     "message.published",
+    "consumer.dead",
     "events.dropped",
 ];
 
@@ -90,6 +94,7 @@ pub(crate) fn log_connection(event: &Lifecycle) {
         | Lifecycle::SubscriptionRemoved { .. }
         | Lifecycle::ChannelOccupied { .. }
         | Lifecycle::ChannelVacated { .. }
+        | Lifecycle::ConsumerDead { .. }
         | Lifecycle::MessagePublished { .. } => {}
     }
 }
@@ -127,6 +132,7 @@ fn spell(event: &Lifecycle) -> (&'static str, Map<String, Value>) {
         }
         Lifecycle::ChannelOccupied { channel } => ("channel.occupied", of_channel(channel)),
         Lifecycle::ChannelVacated { channel } => ("channel.vacated", of_channel(channel)),
+        Lifecycle::ConsumerDead { channel, death } => ("consumer.dead", dead_letter(channel, death)),
         Lifecycle::MessagePublished { record } => ("message.published", message(record)),
     }
 }
@@ -147,6 +153,26 @@ fn of_channel(channel: &ChannelKey) -> Map<String, Value> {
     payload
 }
 
+fn dead_letter(channel: &ChannelKey, death: &Death) -> Map<String, Value> {
+    let mut payload = of_channel(channel);
+    payload.insert("consumer".into(), death.consumer.as_str().into());
+    payload.insert("position".into(), position_value(&death.letter.position));
+    payload.insert("attempts".into(), death.letter.attempts.into());
+    payload.insert("reason".into(), (&*death.letter.reason).into());
+    payload.insert("time".into(), death.letter.time.0.into());
+    if let Some(id) = &death.id {
+        payload.insert("id".into(), id.as_str().into());
+    }
+    payload
+}
+
+fn position_value(position: &Position) -> Value {
+    let mut object = Map::new();
+    object.insert("epoch".into(), position.epoch.as_str().into());
+    object.insert("offset".into(), position.offset.into());
+    Value::Object(object)
+}
+
 fn message(record: &Record) -> Map<String, Value> {
     let mut payload = of_channel(&record.channel);
     payload.insert("id".into(), record.id.as_str().into());
@@ -154,10 +180,7 @@ fn message(record: &Record) -> Map<String, Value> {
     payload.insert("type".into(), record.event_type.as_str().into());
     payload.insert("data".into(), parsed(&record.data));
     if let Some(position) = record.position() {
-        let mut object = Map::new();
-        object.insert("epoch".into(), position.epoch.as_str().into());
-        object.insert("offset".into(), position.offset.into());
-        payload.insert("position".into(), Value::Object(object));
+        payload.insert("position".into(), position_value(&position));
     }
     if let Some(user) = &record.user {
         payload.insert("userId".into(), user.as_str().into());

@@ -5,6 +5,7 @@ pub(crate) mod body;
 mod broadcast;
 mod channels;
 mod connections;
+mod consumers;
 pub(crate) mod cors;
 mod events;
 mod guard;
@@ -86,6 +87,7 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
     let events = Router::new().route("/api/events", get(events::handle)).route_layer(require_key());
     let connection = get(connections::get).delete(connections::end).patch(connections::set_meta);
     Router::new()
+        .route("/api/ack", post(consumers::ack))
         .route("/api/broadcast", post(broadcast::handle))
         .route("/api/channel", get(channels::get))
         .route("/api/channels", get(channels::list))
@@ -93,8 +95,12 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/api/connections/{connectionId}", connection)
         .route("/api/connections/{connectionId}/subscribe", post(connections::subscribe))
         .route("/api/connections/{connectionId}/unsubscribe", post(connections::unsubscribe))
+        .route("/api/consume", post(consumers::take))
+        .route("/api/consumers", get(consumers::list).delete(consumers::delete))
+        .route("/api/dead-letters", get(consumers::dead_letters))
         .route("/api/history", get(history::handle))
         .route("/api/purge", post(purge::handle))
+        .route("/api/requeue", post(consumers::requeue))
         .route("/api/openapi.json", get(openapi::handle))
         .route("/metrics", get(metrics::handle))
         .route_layer(require_key())

@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi};
 use super::params::Params;
 use super::problem::Refusal;
 use super::schemas::Problem;
-use super::{answer, broadcast, channels, connections, events, health, history, info, metrics, purge};
+use super::{answer, broadcast, channels, connections, consumers, events, health, history, info, metrics, purge};
 
 /// The document, written once.
 static DOCUMENT: LazyLock<String> =
@@ -37,6 +37,12 @@ static DOCUMENT: LazyLock<String> =
         connections::set_meta,
         connections::subscribe,
         connections::unsubscribe,
+        consumers::take,
+        consumers::ack,
+        consumers::list,
+        consumers::delete,
+        consumers::dead_letters,
+        consumers::requeue,
         events::handle,
         history::handle,
         purge::handle,
@@ -52,6 +58,7 @@ static DOCUMENT: LazyLock<String> =
         (name = "messages", description = "Publish and look back"),
         (name = "channels", description = "What is in use"),
         (name = "connections", description = "Who is connected"),
+        (name = "consumers", description = "Take messages, ack them, and look after those that fail"),
         (name = "server", description = "The server itself"),
     ),
 )]
@@ -111,7 +118,7 @@ const WITH_BODY: [(&str, &str); 4] = [
 ];
 
 /// Of one request only. Where a status is in the lists above too, this says all that it can mean.
-const OF_ONE: [(&str, &str, &str); 4] = [
+const OF_ONE: [(&str, &str, &str); 9] = [
     (
         "broadcast",
         "403",
@@ -123,6 +130,11 @@ const OF_ONE: [(&str, &str, &str); 4] = [
         "403",
         "The `Host` or `Origin` may not use this server; or the connection is in as many channels as it may be (`limit_exceeded`)",
     ),
+    ("consume", "409", "The name is that of a group, or of a consumer that is none"),
+    ("ack", "404", "No such consumer, or it was not delivered"),
+    ("ack", "409", "Another member has it by now, its time to ack is over, or it is done already; or another `epoch`"),
+    ("listDeadLetters", "404", "No such consumer"),
+    ("requeue", "404", "No such consumer, or no such dead letter"),
     ("subscribeConnection", "409", "It was unsubscribed again before the subscription began"),
 ];
 

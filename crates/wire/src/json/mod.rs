@@ -8,6 +8,7 @@
 //! - This module knows no framing; WebSocket and SSE are [`crate::websocket`] and [`crate::sse`].
 
 mod acks;
+mod consumers;
 mod error;
 mod fields;
 mod history;
@@ -21,6 +22,11 @@ use realtime_connector_core::event::{Event, Outcome};
 use realtime_connector_core::id::ConnectionId;
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 
+pub use acks::decode_ack_body;
+pub use consumers::{
+    Requeue, Take, decode_requeue_body, decode_take_body, write_consumers, write_dead_letters, write_requeued,
+    write_taken,
+};
 pub use error::{close_code, code, problem_json, problem_json_as, write_rejection};
 pub use history::{
     Purge, decode_purge_body, parse_position, position_to_string, query_of, write_history, write_purged,
@@ -43,9 +49,10 @@ pub const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const FRAME_OVERHEAD_BYTES: usize = 16 * 1024;
 
 /// Ops of clients that are served.
-const SERVED: &[&str] = &["connect", "ping", "subscribe", "unsubscribe", "publish", "history", "ack", "meta", "close"];
+const SERVED: &[&str] =
+    &["connect", "ping", "subscribe", "unsubscribe", "publish", "history", "consume", "ack", "meta", "close"];
 /// Ops of clients that are reserved for features to come.
-const RESERVED: &[&str] = &["auth", "presence", "typing", "receipts", "watch", "status", "consume", "inbox"];
+const RESERVED: &[&str] = &["auth", "presence", "typing", "receipts", "watch", "status", "inbox"];
 
 /// Bounds of what is decoded that an operator may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +162,7 @@ fn decode_command(object: &Object<'_>, limits: &DecodeLimits) -> Result<Command,
         "unsubscribe" => session::decode_unsubscribe(object),
         "publish" => publish::decode(object, limits),
         "history" => history::decode(object),
+        "consume" => consumers::decode(object),
         "ack" => acks::decode(object),
         "meta" => session::decode_meta(object),
         "close" => session::decode_close(object),
@@ -179,6 +187,7 @@ pub fn write_event(out: &mut Vec<u8>, event: &Event, secrets: &dyn Secrets) {
                 Outcome::Done => {}
                 Outcome::Published(published) => publish::write_published_fields(&mut writer, published),
                 Outcome::History(page) => history::write_history_fields(&mut writer, page, None),
+                Outcome::Consuming(joined) => consumers::write_joined_fields(&mut writer, joined),
             }
             writer.end();
         }
@@ -190,6 +199,8 @@ pub fn write_event(out: &mut Vec<u8>, event: &Event, secrets: &dyn Secrets) {
         Event::Subscribed { reference, subscribed } => session::write_subscribed(out, *reference, subscribed),
         Event::Unsubscribed { reference, channel } => session::write_unsubscribed(out, *reference, channel),
         Event::Message(record) => publish::write_message(out, record),
+        Event::Delivery(delivery) => consumers::write_delivery(out, delivery),
+        Event::Consumer(notice) => consumers::write_notice(out, notice),
         Event::Gap { channel, gap, position } => history::write_gap(out, channel, gap, position),
         Event::Ping => Writer::frame(out, "ping", None).end(),
         Event::Heartbeat => {}
@@ -207,6 +218,8 @@ pub(crate) const fn op(event: &Event) -> Option<&'static str> {
         Event::Subscribed { .. } => Some("subscribed"),
         Event::Unsubscribed { .. } => Some("unsubscribed"),
         Event::Message(_) => Some("message"),
+        Event::Delivery(_) => Some("delivery"),
+        Event::Consumer(_) => Some("consumer"),
         Event::Gap { .. } => Some("gap"),
         Event::Ping => Some("ping"),
         Event::Heartbeat => None,
@@ -223,6 +236,7 @@ pub(crate) fn event_bytes(event: &Event) -> usize {
     const SUBSCRIPTION_BYTES: usize = 160;
     match event {
         Event::Message(record) => publish::message_bytes(record),
+        Event::Delivery(delivery) => consumers::delivery_bytes(delivery),
         Event::Connected(connected) => 2 * ANSWER_BYTES + SUBSCRIPTION_BYTES * connected.subscriptions.len(),
         Event::Ping | Event::Heartbeat => 16,
         Event::Ok { outcome: Outcome::History(page), .. } => ANSWER_BYTES + history::history_bytes(page),
@@ -231,6 +245,7 @@ pub(crate) fn event_bytes(event: &Event) -> usize {
         | Event::Subscribed { .. }
         | Event::Unsubscribed { .. }
         | Event::Gap { .. }
+        | Event::Consumer(_)
         | Event::Pong { .. }
         | Event::Goaway { .. } => ANSWER_BYTES,
     }
