@@ -112,7 +112,13 @@ impl Consumer {
         let was_handed = offset <= self.handed && !self.again.contains(&offset);
         if self.acked.contains(offset) && was_handed {
             return match outcome {
-                AckOutcome::Done => Ok(()),
+                AckOutcome::Done => {
+                    // It was done after all, and nobody has to look after it.
+                    if self.letters.remove(&offset).is_some() {
+                        self.dirt.letters.insert(offset);
+                    }
+                    Ok(())
+                }
                 AckOutcome::Dead { .. } if is_dead => Ok(()),
                 AckOutcome::Dead { .. } | AckOutcome::Retry { .. } | AckOutcome::Progress => {
                     Err(refusal(RejectionKind::Conflict, offset, "is done with already"))

@@ -242,17 +242,15 @@ impl Consumer {
         let before = u8::from(offset <= self.handed && !again);
         let attempts = known.map_or(before, |known| known.count);
         let counted = known.map_or(0, |known| known.count);
-        let item = Item { record, attempts, counted, again, holder: None, place: Place::Behind };
+        let stored = known.is_some();
+        let item = Item { record, attempts, counted, stored, again, holder: None, place: Place::Behind };
         self.window.insert(offset, item)
     }
 
-    /// A message has come on its way: it may have to wait, or have been delivered too often before a restart.
+    /// A message has come on its way: it may have to wait.
     fn start(&mut self, offset: Offset, now: Now) {
         let until = self.known.remove(&offset).map_or(UnixMs(0), |known| known.until);
-        let spent = self.window.get(offset).is_some_and(|item| item.attempts >= limits::DELIVERIES_MAX);
-        if spent && until.0 == 0 {
-            self.bury(offset, "was not acked".into(), now);
-        } else if until.0 > now.wall.0 {
+        if until.0 > now.wall.0 {
             let left = Duration::from_millis(until.0 - now.wall.0).min(limits::ACK_DELAY_MAX);
             self.window.put(offset, Place::Waits { until: now.time.after(left) });
         } else {
@@ -260,17 +258,36 @@ impl Consumer {
         }
     }
 
-    /// Makes a message ready to be handed out. All but its first delivery are counted in the state before.
+    /// Makes a message ready to be handed out.
     pub(super) fn offer(&mut self, offset: Offset) {
-        let Some(item) = self.window.get_mut(offset) else { return };
+        self.window.put(offset, Place::Ready);
+    }
+
+    /// All but the first delivery of a message are counted in the state before they are made. Returns whether this one is.
+    fn is_counted(&mut self, offset: Offset) -> bool {
+        let Some(item) = self.window.get_mut(offset) else { return false };
         if item.attempts == 0 || item.counted > item.attempts {
-            return self.window.put(offset, Place::Ready);
+            return true;
         }
         let count = item.attempts + 1;
-        item.counted = count;
+        (item.counted, item.stored) = (count, true);
         self.dirt.rows.insert(offset, Some(Attempts { count, until: UnixMs(0) }));
         self.dirt.counting.push(offset);
         self.window.put(offset, Place::Counting);
+        false
+    }
+
+    /// Nobody is there any more: what was counted and not made, or given back, is counted right for whoever reads the state.
+    pub(super) fn correct_counts(&mut self) {
+        let handed = self.handed;
+        for (offset, item) in self.window.all_mut() {
+            let said = if item.stored { item.counted } else { u8::from(offset <= handed && !item.again) };
+            if said != item.attempts && !matches!(item.place, Place::Waits { .. }) {
+                (item.counted, item.stored) = (item.attempts, true);
+                let row = Attempts { count: item.attempts, until: UnixMs(0) };
+                self.dirt.rows.insert(offset, Some(row));
+            }
+        }
     }
 
     /// The next deliveries of these are counted.
@@ -286,15 +303,22 @@ impl Consumer {
     pub(crate) fn next_pair(&mut self, now: Now) -> Option<(usize, Offset)> {
         loop {
             let offset = self.window.first_ready()?;
-            let record = &self.window.get(offset)?.record;
-            if record.is_expired(now.time) {
+            let item = self.window.get(offset)?;
+            if item.record.is_expired(now.time) {
                 self.finish(offset);
                 continue;
             }
-            let cost = record.cost();
+            // It was delivered as often as may be before a restart.
+            if item.attempts >= limits::DELIVERIES_MAX {
+                self.bury(offset, "was not acked".into(), now);
+                continue;
+            }
+            let cost = item.record.cost();
             let takers = self.members.iter().enumerate().filter(|(_, member)| member.takes(cost));
             let (index, _) = takers.min_by_key(|(_, member)| (member.held, member.served))?;
-            return Some((index, offset));
+            if self.is_counted(offset) {
+                return Some((index, offset));
+            }
         }
     }
 
@@ -326,8 +350,15 @@ impl Consumer {
         };
         let until = now.time.after(member.ack_wait);
         self.window.put(offset, Place::Out { until });
-        self.dirt.cursor |= offset > self.handed;
-        self.handed = self.handed.max(offset);
+        if offset > self.handed {
+            // What is held back for its key was not handed out, although something newer was.
+            for (untouched, item) in self.window.untouched(self.handed, offset) {
+                item.stored = true;
+                self.dirt.rows.insert(untouched, Some(Attempts { count: 0, until: UnixMs(0) }));
+            }
+            self.dirt.cursor = true;
+            self.handed = offset;
+        }
         Some(HandedOut { to, delivery })
     }
 
@@ -352,7 +383,7 @@ impl Consumer {
             self.acked.cover(offset, offset);
         }
         self.dirt.cursor = true;
-        if item.counted > 0 || item.again {
+        if item.stored {
             self.dirt.rows.insert(offset, None);
         }
         if let Some(next) = next {
@@ -390,7 +421,7 @@ impl Consumer {
             let wait = waits[usize::from(item.attempts.max(1) - 1).min(waits.len() - 1)];
             wait * u32::try_from(80 + random() % 41).expect("at most 120") / 100
         });
-        item.counted = item.attempts;
+        (item.counted, item.stored) = (item.attempts, true);
         let until = UnixMs(now.wall.0 + u64::try_from(delay.as_millis()).unwrap_or(0));
         self.dirt.rows.insert(offset, Some(Attempts { count: item.attempts, until }));
         self.window.put(offset, Place::Waits { until: now.time.after(delay) });
@@ -516,5 +547,33 @@ impl Consumer {
     /// What it has lost and nobody was told of; whoever asks tells it.
     pub(crate) fn take_gap(&mut self) -> Option<Gap> {
         self.gap.take()
+    }
+}
+
+#[cfg(test)]
+impl Consumer {
+    /// What must hold between any two inputs.
+    pub(crate) fn check(&self) {
+        self.window.check();
+        assert!(self.acked.ranges() <= limits::ACK_RANGES_MAX);
+        assert!(self.window.len() <= limits::CONSUMER_WINDOW && self.letters.len() <= limits::DEAD_LETTERS_MAX);
+        for member in &self.members {
+            let of =
+                |item: &&Item| matches!(item.place, Place::Out { .. }) && item.holder.as_ref() == Some(&member.name);
+            let held: Vec<u64> =
+                self.window.items().map(|it| it.1).filter(of).map(|item| u64::from(item.record.cost())).collect();
+            assert_eq!((held.len(), held.iter().sum()), (member.held as usize, member.held_bytes), "{}", member.name);
+        }
+        let out = self.window.items().filter(|(_, item)| matches!(item.place, Place::Out { .. })).count();
+        assert_eq!(out, self.members.iter().map(|member| member.held as usize).sum(), "each delivery has its holder");
+        for (offset, item) in self.window.items() {
+            assert_eq!(self.acked.contains(offset), item.again, "{offset} is in the window and not done");
+            assert!(!self.letters.contains_key(&offset), "{offset} is no dead letter");
+        }
+        let mut offset = self.acked.next_open(0);
+        while offset <= self.scanned {
+            assert!(self.window.get(offset).is_some(), "{offset} is not done, and nowhere");
+            offset = self.acked.next_open(offset);
+        }
     }
 }

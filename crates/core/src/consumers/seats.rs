@@ -101,7 +101,11 @@ impl Consumer {
 
     /// Those who are not there and hold nothing are no members.
     pub(super) fn dismiss(&mut self) {
+        let were_there = !self.members.is_empty();
         self.members.retain(|member| member.held > 0 || member.is_present());
+        if were_there && self.members.is_empty() {
+            self.correct_counts();
+        }
     }
 
     /// What a member holds comes again at once. Deliveries it never looked at do not count.

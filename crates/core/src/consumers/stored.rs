@@ -6,8 +6,9 @@
 //! | pending acks | consumer, offset | deliveries, not before |
 //! | dead letters | consumer, offset | deliveries, when, reason |
 //!
-//! A row of pending acks is there from the second delivery on, and for dead letters that were given back: what is done as far as the
-//! cursor goes, and has such a row, is not done. So a row goes before, or together with, the cursor that makes its message done.
+//! What the newest offset handed out covers, and is not done, was delivered once, unless it has a row of pending acks: from the second
+//! delivery on, for what is held back for its key, and for dead letters that were given back. What is done as far as the cursor goes,
+//! and has such a row, is not done. So a row goes before, or together with, the cursor that makes its message done.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -36,6 +36,8 @@ pub(super) struct Item {
     pub(super) attempts: u8,
     /// Times the state knows of, or will before it is handed out once more.
     pub(super) counted: u8,
+    /// The state has a row of it, or will.
+    pub(super) stored: bool,
     /// It was a dead letter and has been given back.
     pub(super) again: bool,
     /// Who had it last, as far as this process knows.
@@ -78,6 +80,16 @@ impl Window {
     /// All up to an offset.
     pub(super) fn up_to(&self, offset: Offset) -> impl Iterator<Item = (Offset, &Item)> {
         self.items.range(..=offset).map(|(offset, item)| (*offset, item))
+    }
+
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = (Offset, &mut Item)> {
+        self.items.iter_mut().map(|(offset, item)| (*offset, item))
+    }
+
+    /// Those between two offsets, neither included, that were never handed out.
+    pub(super) fn untouched(&mut self, after: Offset, before: Offset) -> impl Iterator<Item = (Offset, &mut Item)> {
+        let between = self.items.range_mut(after + 1..before.max(after + 1));
+        between.filter(|(_, item)| item.attempts == 0).map(|(offset, item)| (*offset, item))
     }
 
     /// The oldest one that may be handed out.
@@ -145,5 +157,31 @@ impl Window {
             }
         }
         Some((Item { place, ..item }, next))
+    }
+}
+
+#[cfg(test)]
+impl Window {
+    pub(super) fn items(&self) -> impl Iterator<Item = (Offset, &Item)> {
+        self.up_to(Offset::MAX)
+    }
+
+    /// What must hold between any two inputs.
+    pub(super) fn check(&self) {
+        let of = |place: fn(Place) -> bool| self.items().filter(move |(_, item)| place(item.place));
+        let ready: BTreeSet<Offset> = of(|place| place == Place::Ready).map(|(offset, _)| offset).collect();
+        assert_eq!(ready, self.ready);
+        let due = self.items().filter_map(|(offset, item)| match item.place {
+            Place::Out { until } | Place::Waits { until } => Some((until, offset)),
+            Place::Ready | Place::Behind | Place::Counting => None,
+        });
+        assert_eq!(due.collect::<BTreeSet<_>>(), self.due);
+        assert_eq!(self.items().map(|(_, item)| u64::from(item.record.cost())).sum::<u64>(), self.bytes);
+        for (offset, item) in self.items() {
+            let queue = item.record.key.as_ref().and_then(|key| self.keys.get(key));
+            let behind = queue.is_some_and(|queue| queue.on_its_way != offset);
+            assert_eq!(behind, item.place == Place::Behind, "{offset} is {:?}", item.place);
+            assert!(!behind || queue.is_some_and(|queue| queue.behind.contains(&offset)), "{offset} is remembered");
+        }
     }
 }

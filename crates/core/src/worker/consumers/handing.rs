@@ -10,6 +10,7 @@ use crate::consumers::{Consumer, Consumers, Done, Notice, Wanted as WantedMessag
 use crate::history::{Found, Page, PageBounds, Wanted};
 use crate::id::{ChannelKey, SlotKey};
 use crate::limits;
+use crate::position::Offset;
 
 /// What has stopped a consumer from handing out more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Worker {
             let mut starves = false;
             let mut crowded = false;
             for consumer in consumers.list.values_mut() {
-                let stopped = worker.pump(key, consumer);
+                let stopped = worker.pump(key, &channel, consumer);
                 starves |= stopped == Stopped::NoRoom;
                 crowded |= stopped == Stopped::Crowded;
                 worker.report(&channel, consumer);
@@ -57,9 +58,9 @@ impl Worker {
         consumers.bytes = bytes;
     }
 
-    fn pump(&mut self, key: SlotKey, consumer: &mut Consumer) -> Stopped {
+    fn pump(&mut self, key: SlotKey, channel: &ChannelKey, consumer: &mut Consumer) -> Stopped {
         loop {
-            while let Some((index, offset)) = consumer.next_pair(self.now) {
+            while let Some((index, offset)) = self.next_pair(channel, consumer) {
                 if let Some((worker, cost)) = consumer.route(index, offset)
                     && !self.peers.has_room(worker, cost)
                 {
@@ -88,6 +89,13 @@ impl Worker {
                 return Stopped::Satisfied;
             }
         }
+    }
+
+    /// Who gets which message next. What is given up on the way is told before what had to wait for it goes out.
+    fn next_pair(&mut self, channel: &ChannelKey, consumer: &mut Consumer) -> Option<(usize, Offset)> {
+        let pair = consumer.next_pair(self.now);
+        self.report_deaths(channel, consumer);
+        pair
     }
 
     /// Reads on for a consumer. Returns whether something has come; otherwise it waits for the log.
@@ -124,14 +132,18 @@ impl Worker {
         for (ticket, taken) in consumer.take_answers(self.now) {
             self.answer_call(ticket, Answer::Consumers(Ok(Done::Taken(taken))));
         }
+        self.report_deaths(channel, consumer);
+        consumer.tell_gap();
+        self.tell_news(channel, consumer);
+    }
+
+    fn report_deaths(&mut self, channel: &ChannelKey, consumer: &mut Consumer) {
         for death in consumer.take_deaths() {
             self.figures.dead_letters += 1;
             self.peers
                 .outputs
                 .push_back(Output::Lifecycle(Lifecycle::ConsumerDead { channel: channel.clone(), death }));
         }
-        consumer.tell_gap();
-        self.tell_news(channel, consumer);
     }
 
     pub(super) fn tell_news(&mut self, channel: &ChannelKey, consumer: &mut Consumer) {

@@ -79,6 +79,8 @@ pub(crate) struct Client {
     pub(crate) results: Vec<(u64, PublishResult)>,
     /// Payloads of ephemeral messages it has read.
     pub(crate) signals: Vec<Arc<Record>>,
+    /// Numbers of commands that were answered with nothing but yes.
+    pub(crate) done: Vec<u64>,
     /// Deliveries of consumers it has read, with their attempt.
     pub(crate) deliveries: Vec<(ConsumerName, Arc<Record>, u8)>,
     /// Messages written to its socket, read or not.

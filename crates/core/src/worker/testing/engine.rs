@@ -8,12 +8,13 @@ use super::node::{Caller, Node};
 use super::render;
 use super::streams::Facts;
 use crate::command::Ack;
+use crate::consumers::Order;
 use crate::cursor::CursorPositions;
 use crate::event::{Event, Outcome};
 use crate::frame::Frame;
 use crate::id::{ChannelKey, ConnectionKey, WorkerId};
 use crate::rejection::{Close, Lost, Rejection, RejectionKind};
-use crate::worker::peers::Peer;
+use crate::worker::peers::{Peer, SeatChange};
 use crate::worker::{Answer, Input, Output};
 
 /// Rounds after which a node that still moves is broken.
@@ -237,6 +238,9 @@ impl Node {
             Output::Replied { ticket, event } => self.answer(ticket, &event),
             Output::Answered { ticket, answer } => {
                 assert_eq!(self.tickets.remove(&ticket), Some(Caller::Api), "one answer to each call");
+                if let (Some((channel, order)), Answer::Consumers(result)) = (self.orders.remove(&ticket), &answer) {
+                    self.handed.answered(&channel, &order, result.as_ref().ok());
+                }
                 let line = render::answer(&answer);
                 self.observe("api", &line);
                 if let Answer::History(Ok(page)) = answer {
@@ -274,7 +278,33 @@ impl Node {
             }
             assert!(debt.requests <= bounds.credits, "more requests than credits");
         }
+        self.note_consumers(&message.0);
         self.queues[index].push_back(message);
+    }
+
+    fn note_consumers(&mut self, message: &Peer) {
+        match message {
+            Peer::Consumers(ask) => {
+                self.handed.said(&ask.channel, &ask.order);
+                if let Order::Leave { member } = &ask.order {
+                    self.handed.gives_back(&ask.channel, member.cursor());
+                }
+            }
+            Peer::ConsumersAnswer(ask, result) => {
+                self.handed.answered(&ask.channel, &ask.order, result.as_ref().ok());
+            }
+            Peer::HandOut(hand_out) => {
+                let cursor = hand_out.group.as_ref().unwrap_or(&hand_out.delivery.consumer);
+                self.handed.handed(cursor, &hand_out.delivery);
+            }
+            Peer::Seat(news) => match news.change {
+                SeatChange::Gone { gives_back: false } | SeatChange::Awake => {}
+                SeatChange::Gone { gives_back: true } | SeatChange::Bounced { .. } => {
+                    self.handed.gives_back(&news.channel, news.member.cursor());
+                }
+            },
+            _ => {}
+        }
     }
 
     /// The answer to a POST, or to a call that is answered like a command.
@@ -390,6 +420,7 @@ impl Node {
             Event::Unsubscribed { channel, .. } => it.streams.end(channel, by_call),
             Event::Message(record) if record.offset.is_none() => it.signals.push(record.clone()),
             Event::Message(record) => it.streams.message(record, facts),
+            Event::Ok { reference: Some(number), outcome: Outcome::Done } => it.done.push(*number),
             Event::Ok { reference: Some(number), outcome: Outcome::Published(published) } => {
                 it.results.push((*number, Ok(published.clone())));
             }

@@ -7,6 +7,7 @@
 
 mod client;
 mod engine;
+mod handed;
 mod kinds;
 mod log;
 mod node;
@@ -21,6 +22,7 @@ mod streams;
 mod words;
 
 pub(crate) use client::Stage;
+pub(crate) use kinds::identify;
 pub(crate) use node::{Node, Plan};
 pub(crate) use rng::Rng;
 pub(crate) use script::check;

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::{Client, Stage};
+use super::handed::HandedBooks;
 use super::log::MemoryLog;
 use super::render;
 use super::rng::Rng;
 use super::state::MemoryState;
 use super::streams::Streams;
 use crate::command::{Command, Connect, Listen, Subscribe};
+use crate::consumers::Order;
 use crate::frame::Dialect;
 use crate::history::HistoryPage;
 use crate::id::{Audience, ChannelKey, ConnectionId, SlotKey, WorkerId};
@@ -107,6 +109,9 @@ pub(crate) struct Node {
     /// Pages of history that the application got.
     pub(crate) pages: VecDeque<HistoryPage>,
     pub(crate) lifecycle: VecDeque<String>,
+    /// Orders to consumers that came by call, by ticket.
+    pub(super) orders: BTreeMap<u64, (ChannelKey, Order)>,
+    pub(crate) handed: HandedBooks,
     /// Things that happened, to notice rest.
     pub(super) progress: u64,
     /// Messages that were queued when their connection ended, and offsets in excluded gaps.
@@ -155,6 +160,8 @@ impl Node {
             answers: VecDeque::new(),
             pages: VecDeque::new(),
             lifecycle: VecDeque::new(),
+            orders: BTreeMap::new(),
+            handed: HandedBooks::default(),
             progress: 0,
             discarded: (0, 0),
             signals: 0,
@@ -214,6 +221,7 @@ impl Node {
             connected: false,
             results: Vec::new(),
             signals: Vec::new(),
+            done: Vec::new(),
             deliveries: Vec::new(),
             messages_written: 0,
             excluded_written: 0,
@@ -239,6 +247,8 @@ impl Node {
         self.debts = vec![Debt::default(); count * count];
         self.places = (0..count).map(|_| Places::default()).collect();
         self.tickets.clear();
+        self.orders.clear();
+        self.handed.restart();
         self.log.forget_memory();
         self.restarted = true;
         for id in 0..count {
@@ -320,6 +330,10 @@ impl Node {
             && let Some(client) = self.client_at(worker, connection)
         {
             self.clients[client].steered = true;
+        }
+        if let Call::Consumers { channel, order } = &call {
+            self.handed.said(channel, order);
+            self.orders.insert(ticket, (channel.clone(), order.clone()));
         }
         if let Call::Publish(draft) = &call {
             self.signals += u64::from(draft.ephemeral);
@@ -436,6 +450,9 @@ impl Node {
     }
 
     pub(super) fn note_lifecycle(&mut self, event: &Lifecycle) {
+        if let Lifecycle::ConsumerDead { channel, death } = event {
+            self.handed.died(channel, &death.consumer, death.letter.position.offset);
+        }
         let line = render::lifecycle(event);
         self.observe("app", &line);
         self.lifecycle.push_back(line);
