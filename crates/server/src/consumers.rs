@@ -106,10 +106,8 @@ impl Consumer {
     pub async fn take(&self, limit: u32, wait: Duration) -> Result<Deliveries, Rejection> {
         let (limit, wait) = (limit.clamp(1, PENDING_MAX), wait.min(TAKE_WAIT_MAX));
         let order = Order::Take { member: self.member.clone(), terms: self.terms.clone(), limit, wait };
-        match self.order(order).await? {
-            Done::Taken(taken) => Ok(Deliveries::of(taken)),
-            _ => Ok(Deliveries::none()),
-        }
+        let Done::Taken(taken) = self.order(order).await? else { return Ok(Deliveries::none()) };
+        Ok(Deliveries::of(taken))
     }
 
     /// The message needs not come again. When this returns, that is as safe as the channel's messages.
@@ -163,10 +161,9 @@ impl Consumer {
     /// `NotFound` while there is no such consumer.
     pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>, Rejection> {
         let consumer = self.member.cursor().clone();
-        match self.order(Order::DeadLetters { consumer, after: 0, limit: DEAD_LETTERS_MAX }).await? {
-            Done::DeadLetters(letters, _) => Ok(letters),
-            _ => Ok(Vec::new()),
-        }
+        let order = Order::DeadLetters { consumer, after: 0, limit: DEAD_LETTERS_MAX };
+        let Done::DeadLetters(letters, _) = self.order(order).await? else { return Ok(Vec::new()) };
+        Ok(letters)
     }
 
     /// Gives dead letters back, as if they had never been delivered: those at these offsets, or all. Returns how many.
@@ -174,10 +171,9 @@ impl Consumer {
     /// # Errors
     /// `NotFound` if one of them is no dead letter; then none is given back.
     pub async fn requeue(&self, offsets: Option<Vec<u64>>) -> Result<u32, Rejection> {
-        match self.order(Order::Requeue { consumer: self.member.cursor().clone(), offsets }).await? {
-            Done::Requeued(count) => Ok(count),
-            _ => Ok(0),
-        }
+        let order = Order::Requeue { consumer: self.member.cursor().clone(), offsets };
+        let Done::Requeued(count) = self.order(order).await? else { return Ok(0) };
+        Ok(count)
     }
 
     async fn ack(&self, delivery: &Delivery, outcome: AckOutcome) -> Result<(), Rejection> {
@@ -203,10 +199,8 @@ async fn ask(connector: &RealtimeConnector, channel: ChannelKey, order: Order) -
 
 /// The consumers of a channel.
 pub(crate) async fn list(connector: &RealtimeConnector, channel: &str) -> Result<Vec<ConsumerInfo>, Rejection> {
-    match ask(connector, named(channel)?, Order::List).await? {
-        Done::List(items) => Ok(items),
-        _ => Ok(Vec::new()),
-    }
+    let Done::List(items) = ask(connector, named(channel)?, Order::List).await? else { return Ok(Vec::new()) };
+    Ok(items)
 }
 
 fn named(channel: &str) -> Result<ChannelKey, Rejection> {

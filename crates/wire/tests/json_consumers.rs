@@ -168,9 +168,8 @@ fn what_services_get() {
     );
     assert_eq!(written(&|out| json::write_consumers(out, std::slice::from_ref(&item))), expected);
     let letter = DeadLetter { position: position("k3f9", 6), attempts: 5, reason: "why".into(), time: UnixMs(9) };
-    let expected = concat!(
-        r#"{"items":[{"position":{"epoch":"k3f9","offset":6},"attempts":5,"reason":"why","time":9}],"next":"6"}"#
-    );
+    let expected =
+        r#"{"items":[{"position":{"epoch":"k3f9","offset":6},"attempts":5,"reason":"why","time":9}],"next":"6"}"#;
     assert_eq!(written(&|out| json::write_dead_letters(out, std::slice::from_ref(&letter), Some("6"))), expected);
     assert_eq!(written(&|out| json::write_requeued(out, 3)), r#"{"requeued":3}"#);
 }

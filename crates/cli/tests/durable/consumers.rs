@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Debug, Default)]
 struct Journal {
     published: BTreeSet<u64>,
+    delivered: BTreeSet<u64>,
     /// When each message was answered to be done.
     acked: BTreeMap<u64, u64>,
     deliveries: u64,
@@ -73,11 +74,15 @@ impl World {
         let mut journal = self.journal.lock().expect("nobody panics with it");
         journal.clock += 1;
         journal.deliveries += 1;
+        journal.delivered.insert(offset);
         journal.again += u64::from(attempt > 1);
         assert!((1..=5).contains(&attempt), "message {offset} for the {attempt}th time");
         if let Some(acked) = journal.acked.get(&offset) {
             // What was on its way when the ack was answered may still arrive; what was asked for later may not.
-            assert!(*acked > since, "message {offset} was acked at {acked}, and comes to somebody who asked at {since}");
+            assert!(
+                *acked > since,
+                "message {offset} was acked at {acked}, and comes to somebody who asked at {since}"
+            );
         }
         let deed = match random.below(CRASHES * FORGETS) {
             _ if *self.calm.borrow() => Deed::Ack,
@@ -114,7 +119,8 @@ async fn publish(world: World, name: String) {
     while !world.stopped() {
         number += 1;
         let key = format!("{name}-{}", number % 7);
-        let mut body = json!({"channel": "jobs", "type": "t", "id": format!("{name}-{number}"), "data": number, "ack": "stored"});
+        let mut body =
+            json!({"channel": "jobs", "type": "t", "id": format!("{name}-{number}"), "data": number, "ack": "stored"});
         if !number.is_multiple_of(3) {
             body["key"] = key.into();
         }
@@ -161,7 +167,8 @@ async fn websocket_life(world: &World, name: &str, random: &mut Random) -> io::R
                     Deed::Ack => {
                         next += 1;
                         waiting.insert(next, offset);
-                        let ack = json!({"op": "ack", "ref": next, "channel": "jobs", "consumer": name, "offsets": [offset]});
+                        let ack =
+                            json!({"op": "ack", "ref": next, "channel": "jobs", "consumer": name, "offsets": [offset]});
                         stream.send(&ack).await?;
                     }
                 }
@@ -295,8 +302,12 @@ async fn under_kills_and_crashes_each_message_is_done_or_a_dead_letter_and_none_
     let state = group(&node).await;
     assert_eq!((&state["pending"], &state["lost"]), (&json!(0), &json!(0)), "{state}");
     let letters = node.http("GET", "/api/dead-letters?channel=jobs&consumer=team&limit=1000", None).await.json();
-    let dead: BTreeSet<u64> =
-        letters["items"].as_array().expect("a list").iter().map(|it| it["position"]["offset"].as_u64().expect("an offset")).collect();
+    let dead: BTreeSet<u64> = letters["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| it["position"]["offset"].as_u64().expect("an offset"))
+        .collect();
     let body = json!({"channel": "jobs", "consumer": "late", "group": "team"});
     let taken = node.http("POST", "/api/consume", Some(&body)).await.json();
     assert_eq!(taken["deliveries"], json!([]), "nothing is left");
@@ -314,7 +325,12 @@ async fn under_kills_and_crashes_each_message_is_done_or_a_dead_letter_and_none_
     let twice: Vec<_> = journal.acked.keys().filter(|offset| dead.contains(offset)).collect();
     assert!(twice.is_empty(), "acked, and dead letters: {twice:?}");
     assert!(published > 100 && journal.crashes > 0 && journal.again > 0, "too little happened");
+    let lost: Vec<_> = journal.published.difference(&journal.delivered).collect();
+    assert!(lost.is_empty(), "never delivered: {lost:?}");
     // An ack whose answer was lost with the server may have been kept: its message is done, and nobody was told.
     let untold = journal.published.iter().filter(|it| !journal.acked.contains_key(it) && !dead.contains(it)).count();
-    assert!(untold <= usize::try_from(ROUNDS).expect("few") * 6 * 6, "{untold} messages are done, and nobody has said so");
+    assert!(
+        untold <= usize::try_from(ROUNDS).expect("few") * 6 * 6,
+        "{untold} messages are done, and nobody has said so"
+    );
 }

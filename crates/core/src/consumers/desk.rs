@@ -67,7 +67,7 @@ struct Writing {
 pub(crate) struct Loading {
     table: Table,
     after: Option<Box<[u8]>>,
-    pub(crate) parked: Vec<Box<Ask>>,
+    pub(crate) parked: Vec<Ask>,
 }
 
 /// What a finished write leads to.
@@ -186,13 +186,7 @@ impl Consumers {
     }
 
     /// Takes rows of the state. Returns the orders that have waited, if this was the last of it.
-    pub(crate) fn take_rows(
-        &mut self,
-        channel: &ChannelKey,
-        rows: &[Row],
-        more: bool,
-        now: Now,
-    ) -> Option<Vec<Box<Ask>>> {
+    pub(crate) fn take_rows(&mut self, channel: &ChannelKey, rows: &[Row], more: bool, now: Now) -> Option<Vec<Ask>> {
         let loading = self.loading.as_mut()?;
         for (key, value) in rows {
             read_row(&mut self.list, channel, loading.table, (key, value), now);

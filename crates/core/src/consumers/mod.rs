@@ -15,6 +15,7 @@
 mod acking;
 mod consumer;
 mod desk;
+mod intake;
 mod members;
 mod seats;
 mod stored;
@@ -25,8 +26,9 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use consumer::{Consumer, Wanted};
+pub(crate) use consumer::Consumer;
 pub(crate) use desk::{Applied, Ask, Consumers, Then};
+pub(crate) use intake::Wanted;
 pub(crate) use members::{Poll, Seat};
 
 use crate::acks::{AckOutcome, Which};

@@ -369,17 +369,19 @@ impl Node {
         }
     }
 
+    /// The place of one more service that waits for messages.
+    fn take_poll(&self) -> Result<Place, Rejection> {
+        Place::take(&self.polls, POLLS_MAX).ok_or_else(|| {
+            let rejection = Rejection::new(RejectionKind::Overloaded, "too many services wait for messages");
+            rejection.limit(POLLS_MAX as u64).retry_after_ms(1_000)
+        })
+    }
+
     /// Asks the consumers of a channel. Whoever takes messages may wait for them, which is bounded apart from all other calls.
     pub(crate) async fn consumers(&self, channel: ChannelKey, order: Order) -> Result<Done, Rejection> {
         let home = self.home(&channel);
-        let (wait, place) = match &order {
-            Order::Take { wait, .. } if !wait.is_zero() => {
-                let message = "too many services wait for messages";
-                let overloaded = || Rejection::new(RejectionKind::Overloaded, message).retry_after_ms(1_000);
-                (*wait, Some(Place::take(&self.polls, POLLS_MAX).ok_or_else(overloaded)?))
-            }
-            _ => (Duration::ZERO, None),
-        };
+        let wait = if let Order::Take { wait, .. } = &order { *wait } else { Duration::ZERO };
+        let place = if wait.is_zero() { None } else { Some(self.take_poll()?) };
         let call = Call::Consumers { channel, order };
         let answer = self.door(home).ask_patiently(wait, |reply| FrontMessage::Call { call, reply }).await;
         drop(place);

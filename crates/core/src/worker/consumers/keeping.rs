@@ -90,13 +90,13 @@ impl Worker {
                 let parked = consumers.loading.take().map(|loading| loading.parked);
                 home.consumers = None;
                 for ask in parked.into_iter().flatten() {
-                    self.answer_order(ask, Err(log_failure(failure)));
+                    self.answer_order(Box::new(ask), Err(log_failure(failure)));
                 }
                 return self.arm_home(key);
             }
         };
         for ask in asks {
-            self.with_consumers(key, |worker, consumers| worker.obey(key, consumers, ask));
+            self.with_consumers(key, |worker, consumers| worker.obey(key, consumers, Box::new(ask)));
         }
         self.pump_consumers(key);
         self.arm_home(key);

@@ -33,7 +33,7 @@ impl Worker {
             Box::new(if persisted { Consumers::unread() } else { Consumers::default() })
         });
         if let Some(loading) = &mut consumers.loading {
-            loading.parked.push(ask);
+            loading.parked.push(*ask);
             if is_unread {
                 self.scan_consumers(key);
             }

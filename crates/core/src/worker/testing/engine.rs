@@ -283,27 +283,23 @@ impl Node {
     }
 
     fn note_consumers(&mut self, message: &Peer) {
-        match message {
-            Peer::Consumers(ask) => {
-                self.handed.said(&ask.channel, &ask.order);
-                if let Order::Leave { member } = &ask.order {
-                    self.handed.gives_back(&ask.channel, member.cursor());
-                }
+        if let Peer::Consumers(ask) = message {
+            self.handed.said(&ask.channel, &ask.order);
+            if let Order::Leave { member } = &ask.order {
+                self.handed.gives_back(&ask.channel, member.cursor());
             }
-            Peer::ConsumersAnswer(ask, result) => {
-                self.handed.answered(&ask.channel, &ask.order, result.as_ref().ok());
-            }
-            Peer::HandOut(hand_out) => {
-                let cursor = hand_out.group.as_ref().unwrap_or(&hand_out.delivery.consumer);
-                self.handed.handed(cursor, &hand_out.delivery);
-            }
-            Peer::Seat(news) => match news.change {
+        } else if let Peer::ConsumersAnswer(ask, result) = message {
+            self.handed.answered(&ask.channel, &ask.order, result.as_ref().ok());
+        } else if let Peer::HandOut(hand_out) = message {
+            let cursor = hand_out.group.as_ref().unwrap_or(&hand_out.delivery.consumer);
+            self.handed.handed(cursor, &hand_out.delivery);
+        } else if let Peer::Seat(news) = message {
+            match news.change {
                 SeatChange::Gone { gives_back: false } | SeatChange::Awake => {}
                 SeatChange::Gone { gives_back: true } | SeatChange::Bounced { .. } => {
                     self.handed.gives_back(&news.channel, news.member.cursor());
                 }
-            },
-            _ => {}
+            }
         }
     }
 
