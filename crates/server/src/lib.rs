@@ -88,6 +88,8 @@ pub mod id {
 mod guides {
     #[doc = include_str!("../../../docs/embedding.md")]
     struct Embedding;
+    #[doc = include_str!("../../../docs/consumers.md")]
+    struct Consumers;
     #[doc = include_str!("../../../docs/events.md")]
     struct Events;
     #[doc = include_str!("../../../README.md")]

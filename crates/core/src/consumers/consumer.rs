@@ -357,9 +357,13 @@ impl Consumer {
     /// Calls that have got something, or have waited long enough.
     pub(crate) fn take_answers(&mut self, now: Now) -> Vec<(u64, Taken)> {
         let mut answers = Vec::new();
+        // Who does not want to wait still gets what is being read, or counted.
+        let under_way = self.reading || self.window.is_counting();
+        let grace = if under_way { 2 * limits::LOG_RETRY } else { Duration::ZERO };
         for index in 0..self.members.len() {
             let Seat::Calls(slot) = &mut self.members[index].seat else { continue };
-            let Some(poll) = slot.take_if(|poll| !poll.deliveries.is_empty() || poll.until <= now.time) else {
+            let Some(poll) = slot.take_if(|poll| !poll.deliveries.is_empty() || poll.until.after(grace) <= now.time)
+            else {
                 continue;
             };
             self.used = now.wall;

@@ -19,6 +19,8 @@ pub(super) struct Window {
     /// Those whose time runs.
     due: BTreeSet<(Time, Offset)>,
     keys: HashMap<MessageKey, Queue>,
+    /// Those whose next delivery is being counted.
+    counting: usize,
     bytes: u64,
 }
 
@@ -63,6 +65,11 @@ pub(super) enum Place {
 impl Window {
     pub(super) fn len(&self) -> usize {
         self.items.len()
+    }
+
+    /// Whether some deliveries are about to be made.
+    pub(super) const fn is_counting(&self) -> bool {
+        self.counting > 0
     }
 
     pub(super) const fn bytes(&self) -> u64 {
@@ -127,12 +134,14 @@ impl Window {
         match item.place {
             Place::Ready => drop(self.ready.remove(&offset)),
             Place::Out { until } | Place::Waits { until } => drop(self.due.remove(&(until, offset))),
-            Place::Behind | Place::Counting => {}
+            Place::Counting => self.counting -= 1,
+            Place::Behind => {}
         }
         match place {
             Place::Ready => drop(self.ready.insert(offset)),
             Place::Out { until } | Place::Waits { until } => drop(self.due.insert((until, offset))),
-            Place::Behind | Place::Counting => {}
+            Place::Counting => self.counting += 1,
+            Place::Behind => {}
         }
         item.place = place;
     }
@@ -171,6 +180,7 @@ impl Window {
         let of = |place: fn(Place) -> bool| self.items().filter(move |(_, item)| place(item.place));
         let ready: BTreeSet<Offset> = of(|place| place == Place::Ready).map(|(offset, _)| offset).collect();
         assert_eq!(ready, self.ready);
+        assert_eq!(of(|place| place == Place::Counting).count(), self.counting);
         let due = self.items().filter_map(|(offset, item)| match item.place {
             Place::Out { until } | Place::Waits { until } => Some((until, offset)),
             Place::Ready | Place::Behind | Place::Counting => None,

@@ -100,7 +100,8 @@ impl Worker {
     /// What channels have said to a session that was never told that it is connected.
     fn forget_early_frames(&mut self, key: ConnectionKey) {
         let session = self.sessions.at_mut(key.slot);
-        session.outbox.retain(|frame| !matches!(frame.event(), Event::Gap { .. }), &mut self.pool);
+        let early = |event: &Event| matches!(event, Event::Gap { .. } | Event::Delivery(_) | Event::Consumer(_));
+        session.outbox.retain(|frame| !early(frame.event()), &mut self.pool);
         let messages = session.outbox.retain(|frame| !matches!(frame.event(), Event::Message(_)), &mut self.pool);
         self.figures.delivered -= messages as u64;
     }

@@ -14,7 +14,7 @@ use crate::id::{ChannelKey, ConnectionKey, ConsumerName};
 use crate::limits;
 use crate::publish::Origin;
 use crate::rejection::{Close, Rejection, RejectionKind};
-use crate::session::{Consuming, Phase, Reply};
+use crate::session::{Consuming, Reply};
 
 impl Worker {
     pub(crate) fn handle_consume(&mut self, key: ConnectionKey, consume: Consume, reply: Reply) {
@@ -152,7 +152,7 @@ impl Worker {
     pub(crate) fn handle_hand_out(&mut self, hand_out: HandOut) {
         let HandOut { connection: key, group, delivery } = hand_out;
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if !matches!(session.phase, Phase::Open) {
+        if !session.listens() {
             return;
         }
         let (channel, cost) = (delivery.record.channel.clone(), delivery.record.cost());

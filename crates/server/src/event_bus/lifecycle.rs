@@ -231,7 +231,8 @@ fn disconnected(reason: DisconnectReason) -> (&'static str, Option<u16>) {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use realtime_connector_core::id::{AppId, ChannelName, EventType, MessageId, SlotKey, WorkerId};
+    use realtime_connector_core::consumers::DeadLetter;
+    use realtime_connector_core::id::{AppId, ChannelName, ConsumerName, EventType, MessageId, SlotKey, WorkerId};
     use realtime_connector_core::position::Epoch;
     use realtime_connector_core::time::{Time, UnixMs};
     use serde_json::json;
@@ -274,6 +275,23 @@ mod tests {
             &ended(DisconnectReason::Server(Close::Normal)),
             "client.disconnected",
             json!({"connectionId": id, "reason": "closed", "sequence": 2}),
+        );
+    }
+
+    #[test]
+    fn a_dead_letter_is_told_with_its_place_and_its_reason() {
+        let channel = ChannelKey::named(AppId::default(), ChannelName::parse("jobs").expect("a name"));
+        let position = Position { epoch: Epoch::parse("k3f9").expect("an epoch"), offset: 7 };
+        let letter = DeadLetter { position, attempts: 5, reason: "no such account".into(), time: UnixMs(1_000) };
+        let consumer = ConsumerName::parse("mailers").expect("a name");
+        let death = Death { consumer, id: MessageId::parse("m1").ok(), letter };
+        check(
+            &Lifecycle::ConsumerDead { channel, death },
+            "consumer.dead",
+            json!({
+                "channel": "jobs", "consumer": "mailers", "position": {"epoch": "k3f9", "offset": 7}, "attempts": 5,
+                "reason": "no such account", "time": 1_000, "id": "m1",
+            }),
         );
     }
 

@@ -96,24 +96,40 @@ fn a_service_without_a_connection_takes_and_acks() {
         api < took [jobs 2 b again 2] from 1
         api > acks jobs worker upto=2
         api < done
+        api > publish jobs old
+        api < at 4 to 0
+        api > take jobs worker limit=1
+        api < took [jobs 4 old] from 3
+        pass 20m
+        api > take jobs worker
+        api < took [jobs 4 old again 2] from 3
+        api > acks jobs worker 4
+        api < done
+        api > publish jobs older
+        api < at 5 to 0
+        pass 20m
+        api > take jobs worker
+        api < took [jobs 5 older] from 4
+        api > acks jobs worker 5
+        api < done
         api > take jobs worker poll=20s
         api > take jobs worker poll=20s
-        api < took [] from 3
+        api < took [] from 5
         pass 19s
         api > publish jobs d
-        api <* at 4 to 0 | took [jobs 4 d] from 3
-        api > acks jobs worker 4 & api > take jobs worker poll=20s
+        api <* at 6 to 0 | took [jobs 6 d] from 5
+        api > acks jobs worker 6 & api > take jobs worker poll=20s
         api < done
         pass 21s
-        api < took [] from 4
+        api < took [] from 6
         ada opens connect
         ada < connected
         api > take jobs worker poll=20s
         ada > consume #1 jobs worker
-        api < took [] from 4
-        ada < ok #1 from 4
+        api < took [] from 6
+        ada < ok #1 from 6
         api > take jobs worker
-        api < took [] from 4
+        api < took [] from 6
         ada < worker of jobs ended Conflict
         ",
     );
