@@ -92,11 +92,13 @@ impl Event {
                 let channels = u32::try_from(connected.subscriptions.len()).unwrap_or(u32::MAX);
                 channels.saturating_add(2).saturating_mul(FIXED_BYTES)
             }
-            Self::Ok { outcome: Outcome::Done | Outcome::Published(_), .. }
+            Self::Ok { outcome: Outcome::Done | Outcome::Published(_) | Outcome::Consuming(_), .. }
             | Self::Error { .. }
             | Self::Subscribed { .. }
             | Self::Unsubscribed { .. }
             | Self::Message(_)
+            | Self::Delivery(_)
+            | Self::Consumer(_)
             | Self::Gap { .. }
             | Self::Ping
             | Self::Heartbeat
@@ -115,6 +117,8 @@ impl Event {
             | Self::Pong { .. } => true,
             Self::Connected(_)
             | Self::Message(_)
+            | Self::Delivery(_)
+            | Self::Consumer(_)
             | Self::Gap { .. }
             | Self::Ping
             | Self::Heartbeat

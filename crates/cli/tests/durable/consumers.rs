@@ -261,6 +261,13 @@ async fn group(node: &Node) -> Value {
     answer.json()["items"][0].clone()
 }
 
+/// Offsets of what the group has given up.
+async fn dead_letters(node: &Node) -> BTreeSet<u64> {
+    let letters = node.http("GET", "/api/dead-letters?channel=jobs&consumer=team&limit=1000", None).await.json();
+    let items = letters["items"].as_array().expect("a list").iter();
+    items.map(|it| it["position"]["offset"].as_u64().expect("an offset")).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_kills_and_crashes_each_message_is_done_or_a_dead_letter_and_none_comes_again() {
     let mut random = Random::of_this_run();
@@ -301,13 +308,7 @@ async fn under_kills_and_crashes_each_message_is_done_or_a_dead_letter_and_none_
     node.start().await;
     let state = group(&node).await;
     assert_eq!((&state["pending"], &state["lost"]), (&json!(0), &json!(0)), "{state}");
-    let letters = node.http("GET", "/api/dead-letters?channel=jobs&consumer=team&limit=1000", None).await.json();
-    let dead: BTreeSet<u64> = letters["items"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|it| it["position"]["offset"].as_u64().expect("an offset"))
-        .collect();
+    let dead = dead_letters(&node).await;
     let body = json!({"channel": "jobs", "consumer": "late", "group": "team"});
     let taken = node.http("POST", "/api/consume", Some(&body)).await.json();
     assert_eq!(taken["deliveries"], json!([]), "nothing is left");

@@ -152,7 +152,8 @@ impl Worker {
             From::All => Start::Rewind(u32::MAX),
             From::Position(position) => Start::Since(position.clone()),
         };
-        let window = home.ring.window(&start);
+        // None of these is a time, which alone may have to be looked for in the log.
+        let window = home.ring.window(&start, now.wall).unwrap_or_else(|_| home.ring.from(home.ring.head() + 1));
         let name = member.cursor().clone();
         let epoch = home.ring.epoch().clone();
         let consumer = Consumer::new(name.clone(), member.group.is_some(), epoch, window.position, now);
