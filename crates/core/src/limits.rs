@@ -73,6 +73,10 @@ pub const BLOCK_RECORDS: u64 = 64;
 pub const BLOCK_BYTES: usize = 1024 * 1024;
 /// Bytes of blocks a worker keeps for the next reader.
 pub const BLOCKS_BYTES: u64 = 16 * 1024 * 1024;
+/// How long what a log has said of its floor is taken for the present one: its retention goes in rounds of that length.
+pub const FLOOR_AGE: Duration = Duration::from_secs(1);
+/// Keys that are replaced during one read of a block, at most; a read takes milliseconds. Of more, an older message may come out of it.
+pub const REPLACED_KEYS: usize = 4_096;
 /// Messages in one answer about the past, unless it asks for fewer or more.
 pub const HISTORY_PAGE: u32 = 100;
 /// Messages in one answer about the past, at most.
@@ -81,6 +85,9 @@ pub const HISTORY_PAGE_MAX: u32 = 1_000;
 pub const HISTORY_PAGE_BYTES: usize = 512 * 1024;
 /// Epochs in one cursor: that of memory, that of the store, and what accepted losses have left.
 pub const CURSOR_EPOCHS: usize = 4;
+/// Blocks asked of the logs of a node at once, over all its workers, but one of each: what keeps the threads that read busy, and well below
+/// what their queue takes.
+pub const LOG_READS: usize = 32;
 /// Pause after the log could not be read, before it is asked again.
 pub const LOG_RETRY: Duration = Duration::from_millis(500);
 /// Longest time to live of a message: a year, like the longest cookie a browser keeps.

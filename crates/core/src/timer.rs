@@ -86,6 +86,12 @@ impl Wheel {
         [&self.sessions, &self.channels, &self.consumers].iter().all(|kind| kind[bucket].is_empty())
     }
 
+    /// Entries that have not come.
+    #[cfg(test)]
+    pub(crate) const fn len(&self) -> usize {
+        self.entries
+    }
+
     /// When to call [`Wheel::take_due`] next; `None` while nothing is armed.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         (self.entries > 0).then(|| {

@@ -4,7 +4,7 @@
 //!   not synced.
 //! - **Refusing**: a call is answered with an error at once. After [`LogError::Unavailable`] it may have been carried out all the same,
 //!   as the contract allows; after any other it was not.
-//! - **Forgetful**: [`FaultyLog::crash`] loses what waits, but for a few of the first: whoever had no answer cannot know.
+//! - **Forgetful**: [`Faulty::crash`] loses what waits, but for a few of the first: whoever had no answer cannot know.
 //!
 //! The same seed and the same calls give the same faults.
 
@@ -64,29 +64,81 @@ impl Dice {
     }
 }
 
-type LogCall<L> = Box<dyn FnOnce(&mut L) + Send>;
-type StateCall<S> = Box<dyn FnOnce(&mut S) + Send>;
+type Call<B> = Box<dyn FnOnce(&mut B) + Send>;
 
-/// A log with faults. Holds as many calls as its user has made and not polled.
-pub struct FaultyLog<L> {
-    inner: L,
-    dice: Dice,
-    wake: Wake,
-    waiting: VecDeque<LogCall<L>>,
-    refused: VecDeque<Completion>,
-    /// Calls that were refused and carried out: their answers are dropped.
-    unheard: Vec<(SlotKey, Option<u64>)>,
+/// An answer of a back end.
+pub trait Answer {
+    /// What it answers.
+    type Asked: Copy + PartialEq;
+
+    /// What it answers.
+    fn asked(&self) -> Self::Asked;
+
+    /// The answer to a call that did not work.
+    fn failed(asked: Self::Asked, error: LogError) -> Self;
 }
 
-impl<L: Log> FaultyLog<L> {
-    /// Wraps a log. `wake` is rung where something waits that a poll did not give.
-    pub fn new(inner: L, faults: Faults, wake: Wake) -> Self {
+impl Answer for Completion {
+    /// `None` is an open.
+    type Asked = (SlotKey, Option<u64>);
+
+    fn asked(&self) -> Self::Asked {
+        match self {
+            Self::Opened { home, .. } => (*home, None),
+            Self::Failed { home, ticket, .. } => (*home, *ticket),
+            Self::Committed { home, ticket, .. }
+            | Self::Duplicate { home, ticket, .. }
+            | Self::Conflict { home, ticket }
+            | Self::Read { home, ticket, .. }
+            | Self::Located { home, ticket, .. }
+            | Self::Purged { home, ticket, .. } => (*home, Some(*ticket)),
+        }
+    }
+
+    fn failed((home, ticket): Self::Asked, error: LogError) -> Self {
+        Self::Failed { home, ticket, error }
+    }
+}
+
+impl Answer for StateCompletion {
+    type Asked = u64;
+
+    fn asked(&self) -> u64 {
+        match self {
+            Self::Applied { ticket } | Self::Scanned { ticket, .. } | Self::Failed { ticket, .. } => *ticket,
+        }
+    }
+
+    fn failed(ticket: u64, error: LogError) -> Self {
+        Self::Failed { ticket, error }
+    }
+}
+
+/// A back end with faults. Holds as many calls as its user has made and not polled.
+pub struct Faulty<B, A: Answer> {
+    inner: B,
+    dice: Dice,
+    wake: Wake,
+    waiting: VecDeque<Call<B>>,
+    refused: VecDeque<A>,
+    /// Calls that were refused and carried out: their answers are dropped.
+    unheard: Vec<A::Asked>,
+}
+
+/// A log with faults.
+pub type FaultyLog<L> = Faulty<L, Completion>;
+/// A state with faults.
+pub type FaultyState<S> = Faulty<S, StateCompletion>;
+
+impl<B, A: Answer> Faulty<B, A> {
+    /// Wraps a back end. `wake` is rung where something waits that a poll did not give.
+    pub fn new(inner: B, faults: Faults, wake: Wake) -> Self {
         let (waiting, refused) = (VecDeque::new(), VecDeque::new());
         Self { inner, dice: Dice::new(faults), wake, waiting, refused, unheard: Vec::new() }
     }
 
     /// Loses what waits, but for some of the first calls.
-    pub fn crash(mut self) -> L {
+    pub fn crash(mut self) -> B {
         let kept = self.dice.below(self.waiting.len() + 1);
         for call in self.waiting.drain(..kept) {
             call(&mut self.inner);
@@ -94,65 +146,18 @@ impl<L: Log> FaultyLog<L> {
         self.inner
     }
 
-    fn call(&mut self, home: SlotKey, ticket: Option<u64>, call: LogCall<L>) {
+    fn call(&mut self, asked: A::Asked, call: Call<B>) {
         let Some((error, is_done)) = self.dice.refusal() else {
             return self.waiting.push_back(call);
         };
-        self.refused.push_back(Completion::Failed { home, ticket, error });
+        self.refused.push_back(A::failed(asked, error));
         if is_done {
-            self.unheard.push((home, ticket));
+            self.unheard.push(asked);
             self.waiting.push_back(call);
         }
     }
 
-    /// Whether the answer is one that nobody hears of.
-    fn is_unheard(&mut self, completion: &Completion) -> bool {
-        let asked = match completion {
-            Completion::Opened { home, .. } => (*home, None),
-            Completion::Failed { home, ticket, .. } => (*home, *ticket),
-            Completion::Committed { home, ticket, .. }
-            | Completion::Duplicate { home, ticket, .. }
-            | Completion::Conflict { home, ticket }
-            | Completion::Read { home, ticket, .. }
-            | Completion::Located { home, ticket, .. }
-            | Completion::Purged { home, ticket, .. } => (*home, Some(*ticket)),
-        };
-        let found = self.unheard.iter().position(|unheard| *unheard == asked);
-        found.map(|at| self.unheard.swap_remove(at)).is_some()
-    }
-}
-
-impl<L: Log + 'static> Log for FaultyLog<L> {
-    fn open(&mut self, home: SlotKey, channel: &ChannelKey, retention: Retention) {
-        let channel = channel.clone();
-        self.call(home, None, Box::new(move |log| log.open(home, &channel, retention)));
-    }
-
-    fn append(&mut self, home: SlotKey, ticket: u64, append: Append) {
-        self.call(home, Some(ticket), Box::new(move |log| log.append(home, ticket, append)));
-    }
-
-    fn read(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, read: Read) {
-        let channel = channel.clone();
-        self.call(home, Some(ticket), Box::new(move |log| log.read(home, ticket, &channel, read)));
-    }
-
-    fn locate(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, locate: Locate) {
-        let channel = channel.clone();
-        self.call(home, Some(ticket), Box::new(move |log| log.locate(home, ticket, &channel, locate)));
-    }
-
-    fn purge(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, through: Offset) {
-        let channel = channel.clone();
-        self.call(home, Some(ticket), Box::new(move |log| log.purge(home, ticket, &channel, through)));
-    }
-
-    fn forget(&mut self, channel: &ChannelKey) {
-        let channel = channel.clone();
-        self.waiting.push_back(Box::new(move |log| log.forget(&channel)));
-    }
-
-    fn poll(&mut self) -> Option<Completion> {
+    fn poll_with(&mut self, poll: impl Fn(&mut B) -> Option<A>) -> Option<A> {
         if let Some(refused) = self.refused.pop_front() {
             return Some(refused);
         }
@@ -164,50 +169,47 @@ impl<L: Log + 'static> Log for FaultyLog<L> {
             call(&mut self.inner);
         }
         loop {
-            let completion = self.inner.poll()?;
-            if !self.is_unheard(&completion) {
-                return Some(completion);
+            let answer = poll(&mut self.inner)?;
+            match self.unheard.iter().position(|unheard| *unheard == answer.asked()) {
+                Some(at) => drop(self.unheard.swap_remove(at)),
+                None => return Some(answer),
             }
         }
     }
 }
 
-/// A state with faults. Holds as many calls as its user has made and not polled.
-pub struct FaultyState<S> {
-    inner: S,
-    dice: Dice,
-    wake: Wake,
-    waiting: VecDeque<StateCall<S>>,
-    refused: VecDeque<StateCompletion>,
-    /// Calls that were refused and carried out: their answers are dropped.
-    unheard: Vec<u64>,
-}
-
-impl<S: State> FaultyState<S> {
-    /// Wraps a state. `wake` is rung where something waits that a poll did not give.
-    pub fn new(inner: S, faults: Faults, wake: Wake) -> Self {
-        let (waiting, refused) = (VecDeque::new(), VecDeque::new());
-        Self { inner, dice: Dice::new(faults), wake, waiting, refused, unheard: Vec::new() }
+impl<L: Log + 'static> Log for FaultyLog<L> {
+    fn open(&mut self, home: SlotKey, channel: &ChannelKey, retention: Retention) {
+        let channel = channel.clone();
+        self.call((home, None), Box::new(move |log| log.open(home, &channel, retention)));
     }
 
-    /// Loses what waits, but for some of the first calls.
-    pub fn crash(mut self) -> S {
-        let kept = self.dice.below(self.waiting.len() + 1);
-        for call in self.waiting.drain(..kept) {
-            call(&mut self.inner);
-        }
-        self.inner
+    fn append(&mut self, home: SlotKey, ticket: u64, append: Append) {
+        self.call((home, Some(ticket)), Box::new(move |log| log.append(home, ticket, append)));
     }
 
-    fn call(&mut self, ticket: u64, call: StateCall<S>) {
-        let Some((error, is_done)) = self.dice.refusal() else {
-            return self.waiting.push_back(call);
-        };
-        self.refused.push_back(StateCompletion::Failed { ticket, error });
-        if is_done {
-            self.unheard.push(ticket);
-            self.waiting.push_back(call);
-        }
+    fn read(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, read: Read) {
+        let channel = channel.clone();
+        self.call((home, Some(ticket)), Box::new(move |log| log.read(home, ticket, &channel, read)));
+    }
+
+    fn locate(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, locate: Locate) {
+        let channel = channel.clone();
+        self.call((home, Some(ticket)), Box::new(move |log| log.locate(home, ticket, &channel, locate)));
+    }
+
+    fn purge(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, through: Offset) {
+        let channel = channel.clone();
+        self.call((home, Some(ticket)), Box::new(move |log| log.purge(home, ticket, &channel, through)));
+    }
+
+    fn forget(&mut self, channel: &ChannelKey) {
+        let channel = channel.clone();
+        self.waiting.push_back(Box::new(move |log| log.forget(&channel)));
+    }
+
+    fn poll(&mut self) -> Option<Completion> {
+        self.poll_with(L::poll)
     }
 }
 
@@ -221,27 +223,6 @@ impl<S: State + 'static> State for FaultyState<S> {
     }
 
     fn poll(&mut self) -> Option<StateCompletion> {
-        if let Some(refused) = self.refused.pop_front() {
-            return Some(refused);
-        }
-        if self.dice.is_late() {
-            (self.wake)();
-            return None;
-        }
-        for call in self.waiting.drain(..) {
-            call(&mut self.inner);
-        }
-        loop {
-            let completion = self.inner.poll()?;
-            let (StateCompletion::Applied { ticket }
-            | StateCompletion::Scanned { ticket, .. }
-            | StateCompletion::Failed { ticket, .. }) = &completion;
-            match self.unheard.iter().position(|unheard| unheard == ticket) {
-                Some(at) => {
-                    self.unheard.swap_remove(at);
-                }
-                None => return Some(completion),
-            }
-        }
+        self.poll_with(S::poll)
     }
 }

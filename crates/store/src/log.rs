@@ -98,6 +98,8 @@ pub enum Completion {
         ticket: u64,
         /// The record with epoch and offset.
         record: Arc<Record>,
+        /// The newest offset that cannot be read any more; 0 from a log that keeps nothing.
+        trimmed: Offset,
     },
     /// The same publisher, channel, id and content within 5 minutes: nothing was appended.
     Duplicate {
@@ -176,6 +178,12 @@ pub enum LogError {
     /// A write failed, and nothing is written any more until a restart. What was asked for may or may not have happened.
     #[error("the store takes no writes since one failed; look at the disk and restart")]
     Unavailable,
+    /// It cannot be read for now, or until an operator has looked at it. Whether anything is lost is not known.
+    #[error("the file of the store cannot be read: {what}")]
+    Unreadable {
+        /// For the operator: what the engine says.
+        what: Cow<'static, str>,
+    },
     /// What was read is not what was written.
     #[error("the store is damaged: {what}")]
     Corrupt {

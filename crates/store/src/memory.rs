@@ -55,7 +55,7 @@ impl Log for MemoryLog {
         *head += 1;
         record.offset = Some(*head);
         record.epoch = self.epoch.clone();
-        self.done.push_back(Completion::Committed { home, ticket, record: Arc::from(record) });
+        self.done.push_back(Completion::Committed { home, ticket, record: Arc::from(record), trimmed: 0 });
     }
 
     fn read(&mut self, home: SlotKey, ticket: u64, channel: &ChannelKey, read: Read) {

@@ -1,9 +1,8 @@
 //! A disk that is full refuses and heals; a disk that breaks ends the acknowledgements until a restart, and nothing else.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -11,9 +10,9 @@ use crate::checker::{Journals, Position, Sent};
 use crate::line::{Answer, Provider, Stream};
 use crate::node::{Folder, Node};
 use crate::people::{Crowd, Listener, Message, head, history};
+use crate::tracer::Tracer;
 
 const RULE: &str = "[[rules]]\npattern = \"live:*\"\npersist = false\n";
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A small disk; unmounted before its folder is removed.
 struct Mount(Folder);
@@ -167,45 +166,6 @@ async fn finish(mut node: Node, crowd: Crowd, sent: Vec<Sent>) {
     verdict.assert_flawless();
 }
 
-/// Breaks every sync of a running process, for as long as it lives.
-struct BrokenSyncs(Child);
-
-impl BrokenSyncs {
-    /// `None` where no process may be traced.
-    fn of(pid: u32, log: &Path) -> Option<Self> {
-        let inject = "inject=fsync,fdatasync:error=EIO";
-        let mut command = Command::new("strace");
-        command.args(["-f", "-o"]).arg(log).args(["-e", "trace=fsync,fdatasync", "-e", inject, "-p", &pid.to_string()]);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
-        let mut broken = Self(child);
-        let began = Instant::now();
-        while !is_traced(pid) {
-            if broken.0.try_wait().is_ok_and(|ended| ended.is_some()) {
-                return None;
-            }
-            assert!(began.elapsed() < PATIENCE, "strace does not begin");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Some(broken)
-    }
-}
-
-impl Drop for BrokenSyncs {
-    /// It lets the process go when it is interrupted; killed, it might leave it stopped.
-    fn drop(&mut self) {
-        let sent = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
-        drop(sent.map(|_| self.0.wait()));
-    }
-}
-
-/// Whether every thread of a process is traced.
-fn is_traced(pid: u32) -> bool {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    let statuses = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
-    let statuses: Vec<String> = statuses.collect();
-    !statuses.iter().any(|status| status.lines().any(|line| line == "TracerPid:\t0"))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sync_that_fails_ends_acknowledgements_until_a_restart() {
     let mut node = Node::new(RULE);
@@ -217,7 +177,8 @@ async fn a_sync_that_fails_ends_acknowledgements_until_a_restart() {
         assert_eq!(speaker.store(&message, "").await.status, 200);
     }
     let log: PathBuf = node.folder().join("strace");
-    let Some(broken) = BrokenSyncs::of(node.pid(), &log) else {
+    let inject = ["-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO"];
+    let Some(broken) = Tracer::attach(node.pid(), &log, &inject) else {
         eprintln!("SKIPPED a_sync_that_fails_ends_acknowledgements_until_a_restart: no strace here");
         return;
     };

@@ -21,3 +21,5 @@ mod retry;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "this test uses a part of it")]
 mod support;
+mod syncs;
+mod tracer;

@@ -4,12 +4,16 @@
 //!   multiple of that number, so that readers that are close together ask for the same one; where its bytes were cut short, the next
 //!   block begins right there.
 //! - While a block is being read, further readers of it wait for the same answer.
+//! - Where a newer record takes the place of those with the same key, each such commit makes the channel's blocks old: they are
+//!   forgotten, and those under way are handed out without what was replaced meanwhile.
 //! - The budget is one over all channels of a worker; the block that was used longest ago gives way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::id::SlotKey;
+use hashbrown::HashMap;
+
+use crate::id::{MessageKey, SlotKey};
 use crate::limits;
 use crate::position::Offset;
 use crate::record::Record;
@@ -40,8 +44,16 @@ pub(crate) struct Blocks<W> {
 
 #[derive(Debug)]
 enum Place<W> {
-    Reading { waiting: Vec<W> },
-    Here { block: Block, bytes: u64, used: u64 },
+    /// Keys that have got a newer record since it was asked for, and where.
+    Reading {
+        waiting: Vec<W>,
+        replaced: HashMap<MessageKey, Offset>,
+    },
+    Here {
+        block: Block,
+        bytes: u64,
+        used: u64,
+    },
 }
 
 /// What became of a wish for a block.
@@ -78,12 +90,12 @@ impl<W> Blocks<W> {
         let clock = self.clock;
         let place = self.places.entry((home, at));
         let fresh = matches!(place, std::collections::btree_map::Entry::Vacant(_));
-        match place.or_insert_with(|| Place::Reading { waiting: Vec::new() }) {
+        match place.or_insert_with(|| Place::Reading { waiting: Vec::new(), replaced: HashMap::new() }) {
             Place::Here { block, used, .. } => {
                 *used = clock;
                 Wanted::Here(block, who)
             }
-            Place::Reading { waiting } => {
+            Place::Reading { waiting, .. } => {
                 waiting.push(who);
                 self.reads += u64::from(fresh);
                 if fresh { Wanted::Ask { from: at } } else { Wanted::Waits }
@@ -91,27 +103,58 @@ impl<W> Blocks<W> {
         }
     }
 
+    /// Forgets the block that holds `next`, so that it is read again. One that is being read is new enough.
+    pub(crate) fn renew(&mut self, home: SlotKey, next: Offset) {
+        while let Some((key, Place::Here { block, bytes, .. })) =
+            self.places.range((home, 0)..=(home, next)).next_back()
+            && next <= block.reached
+        {
+            let (key, bytes) = (*key, *bytes);
+            self.places.remove(&key);
+            self.bytes -= bytes;
+        }
+    }
+
     /// A block was read. Returns who waits for it; they want it again, and find it.
-    pub(crate) fn arrived(&mut self, home: SlotKey, from: Offset, block: Block) -> Vec<W> {
+    pub(crate) fn arrived(&mut self, home: SlotKey, from: Offset, mut block: Block) -> Vec<W> {
         const FIXED_BYTES: u64 = 256;
-        let bytes = FIXED_BYTES + block.records.iter().map(|record| u64::from(record.cost())).sum::<u64>();
-        self.clock += 1;
-        let place = Place::Here { block, bytes, used: self.clock };
-        self.bytes += bytes;
-        match self.places.insert((home, from), place) {
-            Some(Place::Reading { waiting }) => waiting,
+        let waiting = match self.places.remove(&(home, from)) {
+            Some(Place::Reading { waiting, replaced }) => {
+                block.records.retain(|record| {
+                    let newer = record.key.as_ref().and_then(|key| replaced.get(key));
+                    newer.is_none_or(|newer| record.offset.is_some_and(|offset| offset >= *newer))
+                });
+                waiting
+            }
             Some(Place::Here { bytes, .. }) => {
                 self.bytes -= bytes;
                 Vec::new()
             }
             None => Vec::new(),
+        };
+        let bytes = FIXED_BYTES + block.records.iter().map(|record| u64::from(record.cost())).sum::<u64>();
+        self.clock += 1;
+        self.places.insert((home, from), Place::Here { block, bytes, used: self.clock });
+        self.bytes += bytes;
+        waiting
+    }
+
+    /// A record has taken the place of older ones with its key, wherever they are.
+    pub(crate) fn replace(&mut self, home: SlotKey, key: &MessageKey, offset: Offset) {
+        self.forget(home);
+        for (_, place) in self.places.range_mut((home, 0)..=(home, Offset::MAX)) {
+            if let Place::Reading { replaced, .. } = place
+                && (replaced.len() < limits::REPLACED_KEYS || replaced.contains_key(key))
+            {
+                replaced.insert(key.clone(), offset);
+            }
         }
     }
 
     /// A block could not be read. Returns who waits for it.
     pub(crate) fn failed(&mut self, home: SlotKey, from: Offset) -> Vec<W> {
         match self.places.remove(&(home, from)) {
-            Some(Place::Reading { waiting }) => waiting,
+            Some(Place::Reading { waiting, .. }) => waiting,
             Some(Place::Here { bytes, .. }) => {
                 self.bytes -= bytes;
                 Vec::new()

@@ -19,6 +19,6 @@ mod tests;
 pub use blocks::Block;
 pub(crate) use blocks::{Blocks, Wanted};
 pub(crate) use page::{Found, Page, PageBounds};
-pub(crate) use query::Extent;
 pub use query::{At, Direction, HistoryPage, Query, Rest, Span};
+pub(crate) use query::{Extent, Window as Stretch};
 pub(crate) use ring::{Ring, Window};

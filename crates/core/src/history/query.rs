@@ -88,6 +88,18 @@ pub(crate) struct Extent<'a> {
     pub(crate) epoch: &'a Epoch,
     pub(crate) head: Offset,
     pub(crate) floor: Offset,
+    /// The newest offset that was removed on purpose.
+    pub(crate) purged: Offset,
+    /// The offset before the first one there ever was.
+    pub(crate) origin: Offset,
+}
+
+impl Extent<'_> {
+    /// What belongs to a question that begins after this offset, and cannot be got any more.
+    fn missing_after(&self, offset: Offset) -> Option<Gap> {
+        let reason = if self.floor <= self.purged { GapReason::Purged } else { GapReason::Window };
+        (offset < self.floor).then_some(Gap { range: Some((offset + 1, self.floor)), reason })
+    }
 }
 
 /// The offsets a question means.
@@ -154,8 +166,10 @@ impl Query {
             Span::Around(At::Id(_) | At::Time(_)) => self.around(first_at.min(head), extent),
             Span::Rest(rest) if rest.epoch == *extent.epoch => {
                 let after = rest.after.max(floor);
-                let lost = rest.direction == Direction::Forward && rest.after < floor;
-                let gap = lost.then_some(Gap { range: Some((rest.after + 1, floor)), reason: GapReason::Window });
+                let gap = match rest.direction {
+                    Direction::Forward => extent.missing_after(rest.after),
+                    Direction::Backward => None,
+                };
                 Window { after, until: rest.until.clamp(after, head.max(after)), direction: rest.direction, gap }
             }
             Span::Rest(rest) => {
@@ -165,14 +179,13 @@ impl Query {
     }
 
     fn since(position: &Position, extent: Extent<'_>, direction: Direction) -> Window {
-        let Extent { epoch, head, floor } = extent;
+        let Extent { epoch, head, floor, origin, .. } = extent;
         let comparable = position.epoch == *epoch && position.offset <= head;
-        let gap = if !comparable {
-            Some(Gap { range: None, reason: GapReason::Epoch })
-        } else if position.offset > 0 && position.offset < floor {
-            Some(Gap { range: Some((position.offset + 1, floor)), reason: GapReason::Window })
+        let gap = if comparable {
+            // "Before the first" is a place of its own: a memory channel may begin above 1.
+            extent.missing_after(if position.offset == 0 { origin } else { position.offset })
         } else {
-            None
+            Some(Gap { range: None, reason: GapReason::Epoch })
         };
         let after = if comparable { position.offset.max(floor) } else { floor };
         Window { after, until: head, direction, gap }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::At;
 use super::page::{Found, Page, PageBounds};
+use super::{At, Extent};
 use crate::id::MessageKey;
 use crate::limits;
 use crate::options::HistoryOptions;
@@ -111,6 +111,11 @@ impl Ring {
     /// The newest offset that no reader can get any more.
     pub(crate) const fn floor(&self) -> Offset {
         self.floor
+    }
+
+    pub(crate) const fn extent(&self) -> Extent<'_> {
+        let Self { epoch, head, floor, purged, origin, .. } = self;
+        Extent { epoch, head: *head, floor: *floor, purged: *purged, origin: *origin }
     }
 
     pub(crate) fn position(&self) -> Position {

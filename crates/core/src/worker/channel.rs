@@ -44,6 +44,8 @@ pub(crate) struct Home {
     pub(crate) ring: Ring,
     pub(crate) desk: Desk,
     pub(crate) interests: SmallVec<[Interest; 2]>,
+    /// When the log last said what it keeps.
+    pub(super) floor_known: Time,
     /// When it last had a record or a listener.
     pub(crate) last_used: Time,
     pub(crate) message_events: bool,
@@ -75,6 +77,35 @@ pub(crate) enum Feed {
 }
 
 impl Home {
+    /// A channel whose log has just said where it stands.
+    pub(crate) fn new(key: SlotKey, channel: ChannelKey, ring: Ring, now: Time) -> Self {
+        Self {
+            key,
+            channel,
+            ring,
+            desk: Desk::default(),
+            interests: SmallVec::new(),
+            floor_known: now,
+            last_used: now,
+            message_events: false,
+            skipped: GapReason::Expired,
+            armed: false,
+            consumers: None,
+        }
+    }
+
+    /// The log has said what it does not keep any more.
+    pub(crate) fn learn_floor(&mut self, floor: Offset, now: Time) {
+        self.ring.raise_floor(floor);
+        self.floor_known = now;
+    }
+
+    /// Whether what is read after this offset depends on what the log has not said lately.
+    fn is_unsure_after(&self, position: Offset, now: Time) -> bool {
+        let in_log = self.ring.is_persisted() && position < self.ring.trimmed();
+        in_log && now.since(self.floor_known) > limits::FLOOR_AGE
+    }
+
     /// Connections that listen, as far as their workers have told.
     pub(crate) fn connections(&self) -> u32 {
         self.interests.iter().map(|interest| interest.count).sum()
@@ -82,7 +113,8 @@ impl Home {
 
     /// Whether anybody would miss it: without listeners and history it is only remembered for a while.
     pub(crate) fn is_in_use(&self) -> bool {
-        self.connections() > 0 || self.ring.len() > 0
+        let in_log = self.ring.is_persisted() && self.ring.floor() < self.ring.head();
+        self.connections() > 0 || self.ring.len() > 0 || in_log
     }
 
     pub(crate) fn info(&self) -> ChannelInfo {
@@ -176,9 +208,12 @@ impl Worker {
 
     fn handle_attach(&mut self, key: SlotKey, attach: Box<Attach>) {
         self.trim_home(key);
-        let wall = self.now.wall;
+        let now = self.now;
         let Some(home) = self.home_mut(key) else { return };
-        match home.ring.window(&attach.start, wall) {
+        match home.ring.window(&attach.start, now.wall) {
+            Ok(window) if home.is_unsure_after(window.position, now.time) => {
+                self.ask_what_is_kept(key, window.position + 1, attach);
+            }
             Ok(window) => self.attach_at(key, *attach, window),
             Err(at) => self.seek_start(key, attach, at),
         }
@@ -295,7 +330,6 @@ impl Worker {
 
     pub(crate) fn handle_home_deadline(&mut self, key: SlotKey) {
         let now = self.now.time;
-        self.ask_log_again(key);
         let keeps = self.trim_home(key).is_some();
         let Some(home) = self.home_mut(key) else { return };
         home.armed = false;

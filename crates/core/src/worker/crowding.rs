@@ -3,8 +3,8 @@
 use super::Worker;
 use super::call::Answer;
 use super::channel::Parked;
-use super::peers::{Attach, AttachFor, Peer};
-use crate::id::{Audience, ChannelKey, ConnectionKey, SlotKey};
+use super::peers::Refusal;
+use crate::id::{Audience, ChannelKey};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// When trying again may work: homes that nobody needs go one by one.
@@ -40,50 +40,12 @@ impl Worker {
                 let rejection = too_many(ask.channel.clone());
                 self.answer_order(ask, Err(rejection));
             }
-            Parked::Attach(attach) => {
-                let Attach { asker, local, .. } = *attach;
-                self.peers.answer(attach.worker, Peer::Refused { asker, local });
-            }
-        }
-    }
-
-    /// A home has refused to open for an attach request: what waited for it is undone.
-    pub(crate) fn handle_refused(&mut self, asker: AttachFor, key: SlotKey) {
-        let Some(local) = self.locals.get_mut(key) else { return };
-        local.attaching -= 1;
-        if local.attaching == 0 && (std::mem::take(&mut local.owed) || local.listeners == 0) {
-            self.mark_dirty(key.slot);
-        }
-        let rejection = too_many(self.locals.at(key.slot).channel.clone());
-        match asker {
-            AttachFor::Everyone => {}
-            AttachFor::Repeat { connection, reply } => {
-                self.reject(connection, reply, rejection);
-                self.land(connection);
-            }
-            AttachFor::Subscribe { connection, reply, nonce } => {
-                self.give_up(connection, key, nonce);
-                self.reject(connection, reply, rejection);
-                self.land(connection);
-            }
-            AttachFor::Connect { connection, index, nonce } => {
-                self.give_up(connection, key, nonce);
-                self.note_outcome(connection, index, Some(Err(rejection)));
-                self.note_answer(connection);
-            }
-        }
-    }
-
-    /// Drops the subscription that waits for this very request, if it still does.
-    fn give_up(&mut self, connection: ConnectionKey, local: SlotKey, nonce: u32) {
-        if self.is_pending(connection, local, nonce) {
-            let channel = self.locals.at(local.slot).channel.clone();
-            self.unsubscribe(connection, &channel);
+            Parked::Attach(attach) => self.refuse_attach(*attach, Refusal::Crowded),
         }
     }
 }
 
-fn too_many(channel: ChannelKey) -> Rejection {
+pub(super) fn too_many(channel: ChannelKey) -> Rejection {
     let rejection = Rejection::new(RejectionKind::Overloaded, "too many channels are in use or were until just now");
     rejection.on(channel).retry_after_ms(RETRY_MS)
 }

@@ -3,49 +3,26 @@
 //! A page is read like a catch-up, out of memory and out of shared blocks of the log, and is bounded by messages and bytes. Where
 //! the log cannot be read the question is refused, because somebody waits for the answer.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use super::Worker;
 use super::channel::{Parked, ready};
 use super::input::LogFailure;
 use super::output::Output;
 use super::peers::{HistoryAnswer, HistoryAsk, Peer};
 use super::publishing::log_failure;
+use super::reading::Reading;
 use super::rewinding::Seeker;
 use crate::command::{History, Listen};
 use crate::event::{Event, Outcome};
-use crate::history::{At, Direction, Extent, Found, HistoryPage, Page, PageBounds, Rest, Wanted};
+use crate::history::{At, HistoryPage};
 use crate::id::{ChannelKey, ConnectionKey, ConsumerName, SlotKey};
 use crate::limits;
-use crate::position::{Epoch, Gap, GapReason, Offset, Position};
+use crate::position::Offset;
 use crate::publish::Origin;
-use crate::record::Record;
 use crate::rejection::{Rejection, RejectionKind};
 use crate::session::Reply;
 
 /// The answer to a question about the past.
 pub type HistoryResult = Result<HistoryPage, Rejection>;
-
-/// A page under way.
-#[derive(Debug)]
-pub(crate) struct Reading {
-    origin: Origin,
-    home: SlotKey,
-    direction: Direction,
-    gap: Option<Gap>,
-    /// The whole window …
-    after: Offset,
-    until: Offset,
-    /// … and what of it this page reads: from `next` up to `end`.
-    next: Offset,
-    end: Offset,
-    limit: usize,
-    /// The page's newest-first messages begin after this one.
-    begins_after: Offset,
-    records: VecDeque<Arc<Record>>,
-    bytes: usize,
-}
 
 /// Who waits for a block.
 #[derive(Debug)]
@@ -56,6 +33,8 @@ pub(crate) enum Reader {
     History(Box<Reading>),
     /// A durable consumer, which looks again.
     Consumer { home: SlotKey, name: ConsumerName },
+    /// An attach request that depends on what is kept.
+    Attach(Box<super::peers::Attach>),
 }
 
 impl Worker {
@@ -160,66 +139,8 @@ impl Worker {
 
     fn begin_reading(&mut self, key: SlotKey, ask: HistoryAsk, found: Option<Offset>) {
         let Some(home) = ready(&mut self.homes, key) else { return };
-        let extent = Extent { epoch: home.ring.epoch(), head: home.ring.head(), floor: home.ring.floor() };
-        let window = ask.query.window(extent, found);
-        let limit = u64::from(ask.query.limit);
-        let (next, end) = match window.direction {
-            Direction::Forward => (window.after + 1, window.until),
-            Direction::Backward => (window.after.max(window.until.saturating_sub(limit)) + 1, window.until),
-        };
-        self.read_on(Box::new(Reading {
-            origin: ask.origin,
-            home: key,
-            direction: window.direction,
-            gap: window.gap,
-            after: window.after,
-            until: window.until,
-            next,
-            end,
-            begins_after: next - 1,
-            limit: limit as usize,
-            records: VecDeque::new(),
-            bytes: 0,
-        }));
-    }
-
-    /// Reads until the page is full or its end is reached, or waits for a block.
-    pub(crate) fn read_on(&mut self, mut reading: Box<Reading>) {
-        let now = self.now.time;
-        while !reading.is_done() {
-            let bounds = PageBounds { records_max: reading.limit - reading.records.len(), now };
-            let Some(home) = ready(&mut self.homes, reading.home) else { break };
-            let (missing, from) = match home.ring.page(reading.next, bounds) {
-                Found::Here(page) => {
-                    reading.take(page);
-                    continue;
-                }
-                Found::InLog { missing, from } => (missing, from),
-            };
-            let (key, floor) = (reading.home, home.ring.floor());
-            match self.blocks.want(key, from, floor, Reader::History(reading)) {
-                Wanted::Here(block, Reader::History(back)) => {
-                    reading = back;
-                    reading.take(Page::of_block(block, missing, from, bounds));
-                }
-                Wanted::Here(_, Reader::Pull(_) | Reader::Consumer { .. }) | Wanted::Waits => return,
-                Wanted::Ask { from } => {
-                    let channel = home.channel.clone();
-                    return self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from });
-                }
-            }
-        }
-        let epoch = ready(&mut self.homes, reading.home).map(|home| home.ring.epoch().clone());
-        let Some(epoch) = epoch else {
-            let rejection = Rejection::new(RejectionKind::Unavailable, "the channel was closed meanwhile");
-            return self.answer_history(reading.origin, Err(rejection.retry_after_ms(0)));
-        };
-        let (origin, page) = reading.finish(epoch);
-        self.answer_history(origin, Ok(page));
-    }
-
-    pub(crate) fn fail_reading(&mut self, reading: Reading, failure: LogFailure) {
-        self.answer_history(reading.origin, Err(log_failure(failure)));
+        let window = ask.query.window(home.ring.extent(), found);
+        self.read_on(Box::new(Reading::new(ask.origin, key, window, ask.query.limit)));
     }
 
     pub(crate) fn answer_history(&mut self, origin: Origin, result: HistoryResult) {
@@ -234,56 +155,5 @@ impl Worker {
             }
             Origin::Nobody => {}
         }
-    }
-}
-
-impl Reading {
-    fn is_done(&self) -> bool {
-        let full = match self.direction {
-            Direction::Forward => self.records.len() >= self.limit || self.bytes >= limits::HISTORY_PAGE_BYTES,
-            // Read oldest first too, but the newest ones count: it goes on and lets the oldest go.
-            Direction::Backward => false,
-        };
-        full || self.next > self.end
-    }
-
-    /// Takes what belongs to this page out of what was read.
-    fn take(&mut self, page: Page) {
-        if let Some(range) = page.missing {
-            self.gap.get_or_insert(Gap { range: Some(range), reason: GapReason::Window });
-        }
-        self.next = page.reached.max(self.next - 1) + 1;
-        for record in page.records {
-            let Some(offset) = record.offset.filter(|offset| *offset <= self.end) else { break };
-            let full = self.direction == Direction::Forward && self.bytes >= limits::HISTORY_PAGE_BYTES;
-            if full && !self.records.is_empty() {
-                self.next = offset;
-                break;
-            }
-            self.bytes += record.cost() as usize;
-            self.records.push_back(record);
-        }
-        while self.direction == Direction::Backward && self.bytes > limits::HISTORY_PAGE_BYTES && self.records.len() > 1
-        {
-            let oldest = self.records.pop_front().expect("there is more than one");
-            self.bytes -= oldest.cost() as usize;
-            self.begins_after = oldest.offset.unwrap_or(self.begins_after);
-        }
-    }
-
-    fn finish(self, epoch: Epoch) -> (Origin, HistoryPage) {
-        let direction = self.direction;
-        let rest = |after, until| (after < until).then(|| Rest { epoch: epoch.clone(), after, until, direction });
-        let (covered, next, records) = match direction {
-            Direction::Forward => {
-                let reached = (self.next - 1).min(self.until);
-                (reached, rest(reached, self.until), self.records.into())
-            }
-            Direction::Backward => {
-                (self.until, rest(self.after, self.begins_after), self.records.into_iter().rev().collect())
-            }
-        };
-        let position = Position { epoch: epoch.clone(), offset: covered };
-        (self.origin, HistoryPage { records, position, next, gap: self.gap })
     }
 }

@@ -117,6 +117,8 @@ pub enum Input {
         ticket: Option<u64>,
         /// The record with epoch and offset.
         record: Arc<Record>,
+        /// The newest offset that the log does not keep any more, as far as this answer knows; 0 from a log that keeps nothing.
+        floor: Offset,
     },
     /// The answer to `Output::LocateInLog`.
     Located {

@@ -1,12 +1,9 @@
 //! What a home asks of its log: where the channel stands, and what has fallen out of memory.
 //!
 //! Pages that lie in memory are answered at once. Older ones of a persisted channel are read in blocks; everybody who wants the same
-//! block waits for one read. Where the log cannot answer, its question is asked again after a pause, and nobody is told a lie
-//! meanwhile.
+//! block waits for one read.
 
 use std::mem;
-
-use smallvec::SmallVec;
 
 use super::Worker;
 use super::call::Answer;
@@ -14,14 +11,11 @@ use super::channel::{Home, HomeState, Parked, ready};
 use super::history::Reader;
 use super::input::LogFailure;
 use super::output::Output;
-use super::peers::{Peer, Pull, Pulled};
+use super::peers::{Attach, Peer, Pull, Pulled, Refusal};
 use super::publishing::log_failure;
-use crate::history::{Block, Found, Page, PageBounds, Ring, Wanted};
+use crate::history::{Found, Page, PageBounds, Ring, Wanted};
 use crate::id::{Audience, ChannelKey, SlotKey};
-use crate::limits;
 use crate::position::{Epoch, GapReason, Offset};
-use crate::publish::Desk;
-use crate::timer::Timer;
 
 impl Worker {
     pub(crate) fn open_home(&mut self, channel: &ChannelKey) -> SlotKey {
@@ -80,62 +74,39 @@ impl Worker {
         if latest_per_key {
             ring.keep_latest_per_key();
         }
-        Home {
-            key,
-            ring,
-            desk: Desk::default(),
-            interests: SmallVec::new(),
-            last_used: self.now.time,
-            message_events: rule.is_some_and(|rule| rule.message_events),
-            skipped: if latest_per_key { GapReason::Replaced } else { GapReason::Expired },
-            armed: false,
-            consumers: None,
-            channel,
-        }
+        let skipped = if latest_per_key { GapReason::Replaced } else { GapReason::Expired };
+        let message_events = rule.is_some_and(|rule| rule.message_events);
+        Home { message_events, skipped, ..Home::new(key, channel, ring, self.now.time) }
     }
 
     pub(crate) fn handle_log_not_opened(&mut self, key: SlotKey, failure: LogFailure) {
         let Some(HomeState::Opening { parked, .. }) = self.homes.get_mut(key) else { return };
-        // Who publishes or asks may come again; who listens waits, because there is nothing true to tell it.
-        let (waits, refused): (Vec<_>, Vec<_>) =
-            mem::take(parked).into_iter().partition(|it| matches!(it, Parked::Attach(_)));
-        *parked = waits;
-        let is_wanted = !parked.is_empty();
-        for request in refused {
+        for request in mem::take(parked) {
             match request {
                 Parked::Publish(draft) => self.settle(draft.origin, Err(log_failure(failure))),
                 Parked::History(ask) => self.answer_history(ask.origin, Err(log_failure(failure))),
                 Parked::Purge { ticket, .. } => self.answer_call(ticket, Answer::Purged(Err(log_failure(failure)))),
                 Parked::Consumers(ask) => self.answer_order(ask, Err(log_failure(failure))),
-                Parked::Attach(_) => {}
+                Parked::Attach(attach) => self.refuse_attach(*attach, Refusal::Log(failure)),
             }
         }
-        if is_wanted {
-            return self.wake_home_later(key);
-        }
-        // Nobody waits, so nobody is owed another attempt: the next one who comes makes it.
+        // Nobody waits here, so nobody is owed another attempt: the next one who comes makes it.
         if let Some(HomeState::Opening { channel, .. }) = self.homes.remove(key) {
             self.home_index.remove(&channel);
         }
     }
 
-    pub(super) fn wake_home_later(&mut self, key: SlotKey) {
-        let now = self.now.time;
-        self.wheel.arm(Timer::Channel(key), now.after(limits::LOG_RETRY), now);
-    }
-
-    /// Repeats what the log could not do before.
-    pub(crate) fn ask_log_again(&mut self, key: SlotKey) {
-        if let Some(HomeState::Opening { channel, .. }) = self.homes.get_mut(key) {
-            let channel = channel.clone();
-            return self.ask_to_open(key, channel);
+    /// Reads what an attach request is about to be told of, and what is kept with it.
+    pub(crate) fn ask_what_is_kept(&mut self, key: SlotKey, from: Offset, attach: Box<Attach>) {
+        let Some(home) = ready(&mut self.homes, key) else { return };
+        let floor = home.ring.floor();
+        // What was read before may not be kept any more.
+        self.blocks.renew(key, from);
+        match self.blocks.want(key, from, floor, Reader::Attach(attach)) {
+            Wanted::Ask { from } => self.read_log(key, from),
+            Wanted::Waits => {}
+            Wanted::Here(..) => unreachable!("it has just been forgotten"),
         }
-        let unserved = mem::take(&mut self.unserved);
-        let (again, others) = unserved.into_iter().partition(|pull| pull.home == key);
-        self.unserved = others;
-        let again: Vec<Pull> = again;
-        again.into_iter().for_each(|pull| self.handle_pull(pull));
-        self.seek_again(key);
     }
 
     pub(crate) fn handle_pull(&mut self, pull: Pull) {
@@ -155,11 +126,8 @@ impl Worker {
                 let page = Page::of_block(block, missing, from, bounds);
                 self.answer_pull(pull, page);
             }
-            Wanted::Here(_, Reader::History(_) | Reader::Consumer { .. }) | Wanted::Waits => {}
-            Wanted::Ask { from } => {
-                let channel = home.channel.clone();
-                self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from });
-            }
+            Wanted::Here(_, Reader::History(_) | Reader::Attach(_) | Reader::Consumer { .. }) | Wanted::Waits => {}
+            Wanted::Ask { from } => self.read_log(key, from),
         }
     }
 
@@ -174,44 +142,5 @@ impl Worker {
         let (connection, local, from) = (pull.connection, pull.local, pull.next);
         let pulled = Pulled { connection, local, from, page, missing, skipped, live };
         self.peers.answer(pull.worker, Peer::Pulled(Box::new(pulled)));
-    }
-
-    pub(crate) fn handle_log_read(&mut self, key: SlotKey, from: Offset, result: Result<Block, LogFailure>) {
-        let home = ready(&mut self.homes, key);
-        let waiting = match (home, result) {
-            (Some(home), Ok(block)) => {
-                let before = home.ring.bytes();
-                home.ring.raise_floor(block.floor);
-                self.history_bytes = self.history_bytes + home.ring.bytes() - before;
-                self.blocks.arrived(key, from, block)
-            }
-            // What cannot be read stays so: it is lost, and every reader is told.
-            (Some(home), Err(LogFailure::Damaged)) => {
-                let floor = home.ring.floor();
-                self.blocks.arrived(key, from, Block { records: Vec::new(), damaged: vec![from], reached: from, floor })
-            }
-            (Some(_), Err(failure)) => return self.handle_unread(key, from, failure),
-            (None, _) => self.blocks.failed(key, from),
-        };
-        // They find the block before the budget is looked at, even if it is the only one there is room for.
-        for reader in waiting {
-            match reader {
-                Reader::Pull(pull) => self.handle_pull(pull),
-                Reader::History(reading) => self.read_on(reading),
-                Reader::Consumer { home, name } => self.consumer_read(home, &name, false),
-            }
-        }
-        self.blocks.fit();
-    }
-
-    fn handle_unread(&mut self, key: SlotKey, from: Offset, failure: LogFailure) {
-        for reader in self.blocks.failed(key, from) {
-            match reader {
-                Reader::Pull(pull) => self.unserved.push(pull),
-                Reader::History(reading) => self.fail_reading(*reading, failure),
-                Reader::Consumer { home, name } => self.consumer_read(home, &name, true),
-            }
-        }
-        self.wake_home_later(key);
     }
 }

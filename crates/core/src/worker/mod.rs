@@ -23,10 +23,13 @@ mod frames;
 mod history;
 mod input;
 mod log;
+mod log_reads;
 mod output;
 mod peers;
 pub mod publishing;
 mod purging;
+mod reading;
+mod refused;
 mod resuming;
 mod rewinding;
 mod sessions;
@@ -52,10 +55,12 @@ use frames::FrameCache;
 pub use history::HistoryResult;
 use history::Reader;
 pub use input::{Input, LogFailure, NotAppended, Opened};
+use log_reads::LogReads;
 pub use output::{DisconnectReason, Lifecycle, Output, Persist};
 pub use peers::PeerMessage;
 pub(crate) use peers::Peers;
-use peers::{Attach, AttachFor, Peer, Pull, TakenOver};
+use peers::{Attach, AttachFor, Peer, TakenOver};
+use refused::Held;
 use rewinding::Seeker;
 use sessions::Sessions;
 
@@ -119,10 +124,9 @@ pub struct Worker {
     mail: VecDeque<(WorkerId, Peer)>,
     /// Bytes of messages that all consumers here hold.
     consumers_bytes: u64,
-    /// Pulls that the log could not serve and will be asked for again. Bounded by the credits of the askers.
-    unserved: Vec<Pull>,
-    /// Subscriptions whose beginning the log could not find and will be asked for again. Bounded in the same way.
-    unfound: Vec<(SlotKey, Box<Attach>)>,
+    /// Attach requests that are made again, by age. Bounded by the subscriptions of sessions that connect.
+    held: VecDeque<Held>,
+    log_reads: LogReads,
     peers: Peers,
     walk: Option<Walk>,
     wheel: Wheel,
@@ -182,8 +186,8 @@ impl Worker {
             starving: Vec::new(),
             mail: VecDeque::new(),
             consumers_bytes: 0,
-            unserved: Vec::new(),
-            unfound: Vec::new(),
+            held: VecDeque::new(),
+            log_reads: LogReads::new(setup.workers),
             walk: None,
             wheel: Wheel::new(now.time),
             expected: now.time,
@@ -228,9 +232,9 @@ impl Worker {
             Input::Located { home, ticket, result } => self.handle_located(home, ticket, result),
             Input::Purged { home, ticket, result } => self.handle_purged(home, ticket, result),
             Input::LogRead { home, from, result } => self.handle_log_read(home, from, result),
-            Input::Committed { home, ticket, record } => self.handle_committed(home, ticket, record),
             Input::StateApplied { ticket, result } => self.handle_state_applied(ticket, result),
             Input::StateScanned { ticket, result } => self.handle_state_scanned(ticket, result),
+            Input::Committed { home, ticket, record, floor } => self.handle_committed(home, ticket, record, floor),
             Input::Call { ticket, call } => self.handle_call(ticket, call),
             Input::Drain => self.handle_drain(),
         }
@@ -246,9 +250,9 @@ impl Worker {
                 self.peers.return_credit(from);
                 self.handle_attached(*attached);
             }
-            Peer::Refused { asker, local } => {
+            Peer::Refused(refused) => {
                 self.peers.return_credit(from);
-                self.handle_refused(asker, local);
+                self.handle_refused(*refused);
             }
             Peer::Pull(pull) => self.handle_pull(pull),
             Peer::Pulled(pulled) => {
@@ -321,12 +325,19 @@ impl Worker {
         self.send_mail();
         self.feed_starving();
         self.settle_taken();
+        self.settle_held();
         self.settle_pulls();
     }
 
     /// When [`Worker::handle_timeout`] wants to be called. Asked by whoever is about to sleep until then.
     pub fn next_deadline(&mut self) -> Option<Time> {
-        let deadlines = [self.wheel.next_deadline(), self.drain_deadline, self.waiting.next_deadline()];
+        let deadlines = [
+            self.wheel.next_deadline(),
+            self.drain_deadline,
+            self.waiting.next_deadline(),
+            self.held_deadline(),
+            self.log_reads.next_deadline(),
+        ];
         let next = deadlines.into_iter().flatten().min();
         self.expected = next.unwrap_or(Time::MAX).max(self.expected);
         next
@@ -340,6 +351,7 @@ impl Worker {
             self.excused_until = now.time.after(limits::PONG_DEADLINE);
         }
         self.waiting.forget(now.time);
+        self.settle_unserved();
         self.expected = now.time;
         if self.drain_deadline.is_some_and(|deadline| deadline <= now.time) {
             self.drain_deadline = None;

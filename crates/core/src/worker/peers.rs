@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::channel::{Feed, Interest};
 use super::history::HistoryResult;
+use super::input::LogFailure;
 use super::output::Output;
 use crate::consumers::{Ask, Delivery, Done, Membership, Notice};
 use crate::history::{Page, Query};
@@ -32,10 +33,7 @@ pub(crate) enum Peer {
     Attach(Box<Attach>),
     Attached(Box<Attached>),
     /// The answer to an attach request for a channel that the home does not open.
-    Refused {
-        asker: AttachFor,
-        local: SlotKey,
-    },
+    Refused(Box<Refused>),
     Pull(Pull),
     Pulled(Box<Pulled>),
     Publish(Box<Draft>),
@@ -77,7 +75,7 @@ impl PeerMessage {
             Peer::HandOut(hand_out) => hand_out.delivery.record.cost(),
             Peer::Attach(_)
             | Peer::Attached(_)
-            | Peer::Refused { .. }
+            | Peer::Refused(_)
             | Peer::Pull(_)
             | Peer::Pulled(_)
             | Peer::Publish(_)
@@ -109,7 +107,7 @@ impl PeerMessage {
             | Peer::Succession(_) => true,
             Peer::Attach(_)
             | Peer::Attached(_)
-            | Peer::Refused { .. }
+            | Peer::Refused(_)
             | Peer::Pull(_)
             | Peer::Pulled(_)
             | Peer::Publish(_)
@@ -159,6 +157,24 @@ pub(crate) struct Attached {
     pub(crate) gap: Option<Gap>,
     /// Every record after `position` follows in this queue.
     pub(crate) live: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) asker: AttachFor,
+    pub(crate) local: SlotKey,
+    /// What was asked for, for whoever asks again.
+    pub(crate) start: Start,
+    pub(crate) refusal: Refusal,
+}
+
+/// Why a home does not open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refusal {
+    /// Too many are open.
+    Crowded,
+    /// The log has not said where the channel stands.
+    Log(LogFailure),
 }
 
 #[derive(Clone, Copy, Debug)]

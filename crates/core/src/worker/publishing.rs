@@ -10,7 +10,7 @@ use super::peers::{Peer, PublishedFor};
 use crate::command::{Ack, Publish, Target};
 use crate::event::{Event, Outcome, Published};
 use crate::id::{ChannelKey, ConnectionKey, MessageId, SlotKey};
-use crate::position::{Epoch, GapReason};
+use crate::position::{Epoch, GapReason, Offset};
 use crate::publish::{self, Admission, Draft, Origin, PublishResult, Publisher};
 use crate::record::Record;
 use crate::rejection::{Rejection, RejectionKind};
@@ -150,10 +150,17 @@ impl Worker {
         }
     }
 
-    pub(crate) fn handle_committed(&mut self, key: SlotKey, ticket: Option<u64>, record: Arc<Record>) {
+    pub(crate) fn handle_committed(&mut self, key: SlotKey, ticket: Option<u64>, record: Arc<Record>, floor: Offset) {
         let Some(home) = ready(&mut self.homes, key) else { return };
         let before = home.ring.bytes();
         let settled = publish::commit(home, &mut self.peers, self.now.time, ticket, record.clone());
+        home.learn_floor(floor, self.now.time);
+        if home.skipped == GapReason::Replaced
+            && home.ring.is_persisted()
+            && let (Some(key), Some(offset)) = (&record.key, record.offset)
+        {
+            self.blocks.replace(home.key, key, offset);
+        }
         let after = home.ring.bytes();
         let message_events = home.message_events;
         let has_consumers = home.consumers.is_some();

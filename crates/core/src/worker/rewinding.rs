@@ -1,12 +1,12 @@
 //! Beginning at a time: where memory cannot tell which message was the first since then, the log has to look.
 //!
-//! While the log cannot be read there is nothing true to tell, so whoever subscribes waits, and the log is asked again after a pause.
+//! While the log cannot be read there is nothing true to tell, so whoever subscribes is refused or waits at its own worker.
 
 use super::Worker;
 use super::channel::{Parked, ready};
 use super::input::LogFailure;
 use super::output::Output;
-use super::peers::{Attach, HistoryAsk};
+use super::peers::{Attach, HistoryAsk, Refusal};
 use crate::history::At;
 use crate::id::SlotKey;
 use crate::position::Offset;
@@ -56,22 +56,11 @@ impl Worker {
             Ok(found) => found.unwrap_or(head + 1),
             // What cannot be read is not retained.
             Err(LogFailure::Damaged) => home.ring.trimmed() + 1,
-            Err(LogFailure::Busy | LogFailure::Full | LogFailure::Unavailable) => {
-                self.unfound.push((key, attach));
-                return self.wake_home_later(key);
+            Err(failure @ (LogFailure::Busy | LogFailure::Full | LogFailure::Unavailable)) => {
+                return self.refuse_attach(*attach, Refusal::Log(failure));
             }
         };
         let window = home.ring.from(first);
         self.attach_at(key, *attach, window);
-    }
-
-    /// Repeats what the log could not find before.
-    pub(crate) fn seek_again(&mut self, key: SlotKey) {
-        let (again, others): (Vec<_>, _) = std::mem::take(&mut self.unfound).into_iter().partition(|it| it.0 == key);
-        self.unfound = others;
-        for (_, attach) in again {
-            let channel = attach.channel.clone();
-            self.at_home(&channel, Parked::Attach(attach));
-        }
     }
 }

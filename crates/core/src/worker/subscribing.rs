@@ -1,7 +1,6 @@
 //! Subscribing and connecting: how a session comes to listen.
 
 use super::Worker;
-use super::audience::Local;
 use super::output::{Lifecycle, Output};
 use super::peers::{AttachFor, Attached};
 use crate::command::{Connect, Listen, Ref, Subscribe};
@@ -12,7 +11,6 @@ use crate::limits;
 use crate::position::{Gap, Offset, Position, Start};
 use crate::rejection::{Rejection, RejectionKind};
 use crate::session::{Connecting, Link, Phase, Provider, Reply, Subscription};
-use crate::slab::Slab;
 
 /// Which subscription of the list; `$all` and `$user` have none and are not answered.
 type Index = Option<u32>;
@@ -288,7 +286,7 @@ impl Worker {
                     self.start_subscription(connection, &attached);
                     self.note_outcome(connection, index, outcome);
                 } else {
-                    let rejection = given_up(&attached, &self.locals);
+                    let rejection = given_up(self.locals.at(attached.local.slot).channel.clone());
                     self.note_outcome(connection, index, Some(Err(rejection)));
                 }
                 self.note_answer(connection);
@@ -331,7 +329,8 @@ impl Worker {
     }
 
     fn refuse_subscribe(&mut self, key: ConnectionKey, reply: Reply, attached: &Attached) {
-        self.reject(key, reply, given_up(attached, &self.locals));
+        let channel = self.locals.at(attached.local.slot).channel.clone();
+        self.reject(key, reply, given_up(channel));
         self.land(key);
     }
 
@@ -477,7 +476,6 @@ impl Worker {
 }
 
 /// The answer to a `subscribe` that an `unsubscribe` (or the end of its connection) has overtaken.
-fn given_up(attached: &Attached, locals: &Slab<Local>) -> Rejection {
-    let channel = locals.at(attached.local.slot).channel.clone();
+pub(super) fn given_up(channel: ChannelKey) -> Rejection {
     Rejection::new(RejectionKind::Conflict, "was unsubscribed before it began").on(channel)
 }

@@ -21,13 +21,14 @@ use super::{AskRequest, lifecycle};
 const LINGER: Duration = Duration::from_secs(5);
 
 impl WorkerLoop {
-    /// Carries out core's outputs until there are none. The memory log answers in the same turn, the store when it is done.
+    /// Carries out core's outputs until there are none. The memory log answers at once, the store when it is done: see
+    /// `take_stored`.
     pub(super) fn carry_out(&mut self) {
         loop {
             while let Some(output) = self.core.poll_output() {
                 self.carry(output);
             }
-            let Some(input) = self.logs.poll() else { return };
+            let Some(input) = self.logs.poll_memory() else { return };
             self.core.handle(self.clock.now(), input);
         }
     }

@@ -28,7 +28,7 @@ pub(super) const fn failure(error: &LogError) -> LogFailure {
         LogError::Busy => LogFailure::Busy,
         LogError::Full => LogFailure::Full,
         LogError::Corrupt { .. } => LogFailure::Damaged,
-        LogError::Unavailable | LogError::TooLarge { .. } => LogFailure::Unavailable,
+        LogError::Unavailable | LogError::Unreadable { .. } | LogError::TooLarge { .. } => LogFailure::Unavailable,
     }
 }
 
@@ -95,17 +95,24 @@ impl Logs {
         &mut self.states
     }
 
-    /// Whether an answer waits.
+    /// Whether an answer of the store waits.
     pub(super) fn is_ready(&self) -> bool {
         self.states.is_ready() || self.durable.as_ref().is_some_and(SqliteLog::is_ready)
     }
 
-    /// The next answer, in core's words.
-    pub(super) fn poll(&mut self) -> Option<Input> {
-        let completion = self.memory.poll().or_else(|| self.durable.as_mut()?.poll());
-        match completion {
+    /// The next answer about a channel in memory, in core's words. There is one for each question, at once.
+    pub(super) fn poll_memory(&mut self) -> Option<Input> {
+        match self.memory.poll() {
             Some(completion) => Some(self.answer(completion)),
-            None => self.states.poll(),
+            None => self.states.poll_memory(),
+        }
+    }
+
+    /// The next answer of the store. As many as a group of its writer has may wait.
+    pub(super) fn poll_store(&mut self) -> Option<Input> {
+        match self.durable.as_mut().and_then(SqliteLog::poll) {
+            Some(completion) => Some(self.answer(completion)),
+            None => self.states.poll_store(),
         }
     }
 
@@ -124,7 +131,9 @@ impl Logs {
     fn answer(&mut self, completion: Completion) -> Input {
         match completion {
             Completion::Opened { home, epoch, head, trimmed } => Input::LogOpened { home, epoch, head, floor: trimmed },
-            Completion::Committed { home, ticket, record } => Input::Committed { home, ticket: Some(ticket), record },
+            Completion::Committed { home, ticket, record, trimmed } => {
+                Input::Committed { home, ticket: Some(ticket), record, floor: trimmed }
+            }
             Completion::Duplicate { home, ticket, position, id } => {
                 Input::NotAppended { home, ticket, outcome: NotAppended::Duplicate { id, position } }
             }

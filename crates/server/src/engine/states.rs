@@ -60,11 +60,13 @@ impl States {
         !self.done.is_empty() || self.durable.as_ref().is_some_and(SqliteState::is_ready)
     }
 
-    /// The next answer, in core's words.
-    pub(super) fn poll(&mut self) -> Option<Input> {
-        if let Some(input) = self.done.pop_front() {
-            return Some(input);
-        }
+    /// The next answer about a channel in memory.
+    pub(super) fn poll_memory(&mut self) -> Option<Input> {
+        self.done.pop_front()
+    }
+
+    /// The next answer of the store, in core's words.
+    pub(super) fn poll_store(&mut self) -> Option<Input> {
         let completion = self.durable.as_mut()?.poll()?;
         let (number, result) = match completion {
             StateCompletion::Applied { ticket } => (ticket, Ok((Vec::new(), false))),

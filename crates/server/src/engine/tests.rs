@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use mio::Events;
 use realtime_connector_core::command::{Connect, Listen, Publish, Subscribe, Target};
 use realtime_connector_core::frame::Dialect;
-use realtime_connector_core::id::{AppId, ChannelKey, ChannelName, EventType, MessageId, WorkerId};
+use realtime_connector_core::id::{AppId, ChannelKey, ChannelName, EventType, MessageId, SlotKey, WorkerId};
 use realtime_connector_core::options::{Bounds, Options};
 use realtime_connector_core::permissions::{Grants, Identity};
 use realtime_connector_core::position::Start;
@@ -19,6 +19,9 @@ use realtime_connector_core::session::{Client, Protocol, Provider};
 use realtime_connector_core::worker::publishing::draft;
 use realtime_connector_core::worker::{Call, Input, Worker};
 use realtime_connector_wire::websocket::{self, Decoder, Limits, Message, Opcode, Role};
+
+use realtime_connector_store::sqlite::Sqlite;
+use realtime_connector_store::{Log, Wake};
 
 use super::front::FrontMessage;
 use super::worker::WorkerLoop;
@@ -44,12 +47,16 @@ fn channel(name: &str) -> ChannelName {
 
 impl Stage {
     fn new(workers: usize, options: Options) -> Self {
+        Self::with_store(workers, options, None)
+    }
+
+    fn with_store(workers: usize, options: Options, store: Option<&Sqlite>) -> Self {
         let kept = Kept { secret: fresh_secret(), store: None };
         let (node, polls, outlets) = Engine::prepare(options, workers, None, kept).expect("polls");
         let loops = polls.into_iter().enumerate().map(|(index, poll)| {
             let clock = Clock::new(Instant::now());
             let core = Worker::new(setup(&node, index), clock.now());
-            let logs = Logs::new(node.epoch.clone(), None, Arc::new(|| {}));
+            let logs = Logs::new(node.epoch.clone(), store, Arc::new(|| {}));
             let mut worker = WorkerLoop::new(node.clone(), index, poll, core, clock, logs);
             worker.carry_out();
             worker.settle();
@@ -288,4 +295,42 @@ async fn a_node_ends_with_the_first_of_its_workers() {
     assert!(failed && node.has_failed());
     tokio::task::spawn_blocking(|| engine.join()).await.expect("all of them end");
     assert!(node.call(WorkerId(0), Call::Figures).await.is_err());
+}
+
+/// A group of the store was taken at once, and sockets waited for all of its messages.
+#[test]
+fn what_the_store_answers_is_taken_as_far_as_the_budget_goes() {
+    const PUBLISHED: usize = 200;
+    let folder = std::env::temp_dir().join(format!("engine-store-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let store = Sqlite::open(&folder.join("store.db"), Default::default()).expect("a store");
+    let options = Options { retention: Some(Default::default()), ..Options::default() };
+    let mut stage = Stage::with_store(1, options, Some(&store));
+    let (ring, rung) = std::sync::mpsc::sync_channel(1);
+    let wake: Wake = Arc::new(move || ring.try_send(()).unwrap_or(()));
+    let mut other = store.log(wake);
+    // Answers come in the order of the calls: when this one is here, so are all before it.
+    let mut wait = || {
+        let home = SlotKey { slot: 0, generation: 1 };
+        other.open(home, &ChannelKey::everyone(AppId(7)), Default::default());
+        while other.poll().is_none() {
+            rung.recv().expect("the store rings");
+        }
+    };
+    stage.publish("orders");
+    wait();
+    stage.turn(0);
+    wait();
+    stage.turn(0);
+    (0..PUBLISHED).for_each(|_| stage.publish("orders"));
+    wait();
+    stage.loops[0].settle();
+    // The turn has begun long ago.
+    let began = Instant::now().checked_sub(Duration::from_secs(1)).expect("the machine has been up that long");
+    stage.loops[0].take_stored(began);
+    let left = std::iter::from_fn(|| stage.loops[0].logs.poll_store()).count();
+    assert!(left > 0 && left < PUBLISHED, "{left} of {PUBLISHED} are left for the next turn");
+    drop(stage);
+    drop(store);
+    std::fs::remove_dir_all(folder).expect("it is ours");
 }

@@ -176,6 +176,7 @@ impl WorkerLoop {
         self.clock.tick();
         self.take_orders();
         self.collect_room();
+        self.take_stored(started);
         self.read_all(events, started);
         while self.take_messages(started) {
             self.settle();
@@ -293,6 +294,18 @@ impl WorkerLoop {
                 let entries = u32::try_from(taken.0 - seen.0).expect("bounded by the room there is");
                 let peer = WorkerId(u8::try_from(peer).expect("at most 256 workers"));
                 self.handle(Input::Room { peer, entries, bytes: taken.1 - seen.1 });
+            }
+        }
+    }
+
+    /// Takes what the store has answered, as far as the budget goes: a group of its writer may be a thousand answers.
+    pub(super) fn take_stored(&mut self, started: Instant) {
+        let mut taken = 0;
+        while let Some(input) = self.logs.poll_store() {
+            self.handle(input);
+            taken += 1;
+            if taken % MESSAGES_PER_LOOK == 0 && started.elapsed() >= TURN_BUDGET {
+                return;
             }
         }
     }

@@ -176,9 +176,11 @@ fn told(completion: Completion) -> String {
             assert_eq!(home, HOME, "who asked");
             format!("{trimmed}..{head}")
         }
-        Completion::Committed { home, ticket, record } => {
+        Completion::Committed { home, ticket, record, trimmed } => {
             assert_eq!((home, ticket), (HOME, TICKET), "who asked");
-            record.offset.expect("a committed record has its offset").to_string()
+            let offset = record.offset.expect("a committed record has its offset");
+            assert!(trimmed < offset, "what is trimmed lies before the record");
+            offset.to_string()
         }
         Completion::Duplicate { position, .. } => format!("duplicate {}", position.offset),
         Completion::Conflict { .. } => "conflict".to_owned(),

@@ -40,6 +40,9 @@ impl From<Retention> for Keep {
     }
 }
 
+/// What a row says.
+pub(super) type Found = Result<(ChannelKey, Channel), Fault>;
+
 const COLUMNS: &str =
     "id, app, kind, name, epoch, head, trimmed, swept, bytes, keep_records, keep_bytes, keep_age_ms, touched, crc";
 
@@ -59,12 +62,17 @@ impl Channel {
 
     /// Up to `rows` channels with a higher id.
     pub(super) fn after(connection: &Connection, id: i64, rows: usize) -> Result<Vec<(ChannelKey, Self)>, Fault> {
+        Self::found_after(connection, id, rows)?.into_iter().map(|(_, found)| found).collect()
+    }
+
+    /// The same with their ids, and of those whose row is damaged the fault.
+    pub(super) fn found_after(connection: &Connection, id: i64, rows: usize) -> Result<Vec<(i64, Found)>, Fault> {
         let sql = format!("SELECT {COLUMNS} FROM channel WHERE id > ?1 ORDER BY id LIMIT ?2");
         let mut statement = connection.prepare_cached(&sql)?;
         let mut found = statement.query(params![id, rows as i64])?;
         let mut channels = Vec::new();
         while let Some(row) = found.next()? {
-            channels.push(parse(row)?);
+            channels.push((row.get(0)?, parse(row)));
         }
         Ok(channels)
     }
@@ -122,7 +130,7 @@ pub(super) const fn unsigned(column: i64) -> Offset {
 }
 
 /// Reads a row and checks its sum.
-fn parse(row: &Row<'_>) -> Result<(ChannelKey, Channel), Fault> {
+fn parse(row: &Row<'_>) -> Found {
     let id: i64 = row.get(0)?;
     let wrong = || damaged(format!("the row of channel {id} has a wrong sum or name"));
     let name: String = row.get(3)?;

@@ -147,9 +147,10 @@ impl Writer {
             let first = Remembered { content: digest::content(&record), seq: channel.head, at_ms: now.store_ms };
             first.save(&self.connection, id, publisher, record.id.as_str())?;
         }
+        let trimmed = unsigned(channel.trimmed);
         self.dirty.push(key.clone());
         self.channels.insert(key, channel);
-        Ok(Completion::Committed { home, ticket, record: Arc::from(record) })
+        Ok(Completion::Committed { home, ticket, record: Arc::from(record), trimmed })
     }
 
     /// Unreadable at once; the rows go in steps. Returns what was asked for, as far as there is something: what retention took beyond that

@@ -37,11 +37,13 @@ pub(super) fn run(connection: &Connection, clock: &StoreClock, shared: &Arc<Shar
     }
 }
 
-/// A reader that fails stops nothing; what it says of the file is told.
+/// A reader that fails stops nothing. Only what a row itself says is damage: SQLite calls a file malformed also when the disk did not
+/// give a page of it, and that may be over with the next attempt.
 fn told(fault: &Fault) -> LogError {
     match fault {
-        Fault::Stop(LogError::Unavailable) => LogError::Corrupt { what: "the file cannot be read".into() },
-        Fault::Operation(_) | Fault::Stop(_) | Fault::Full | Fault::Busy => fault.told(),
+        Fault::Stop(LogError::Corrupt { what }) => LogError::Unreadable { what: what.clone() },
+        Fault::Stop(_) => LogError::Unreadable { what: "the disk does not give it".into() },
+        Fault::Operation(_) | Fault::Full | Fault::Busy => fault.told(),
     }
 }
 

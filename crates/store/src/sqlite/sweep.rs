@@ -41,20 +41,23 @@ impl Writer {
         let forgotten = dedup::sweep(&self.connection, now.store_ms, limits::SWEEP_PER_ROUND)?;
         let hollowed = self.hollow_expired(now)?;
         let mut budget = limits::SWEEP_PER_ROUND;
-        tolerant(self.walk(now, &mut budget))?;
+        self.walk(now, &mut budget)?;
         self.has_more = budget == 0 || forgotten.max(hollowed) == limits::SWEEP_PER_ROUND;
         Ok(())
     }
 
     fn walk(&mut self, now: Instants, budget: &mut usize) -> Result<(), Fault> {
-        let channels = Channel::after(&self.connection, self.walk, limits::SWEEP_CHANNELS)?;
-        for (key, row) in &channels {
-            self.visit(now, key, row, budget)?;
+        let channels = Channel::found_after(&self.connection, self.walk, limits::SWEEP_CHANNELS)?;
+        for (id, found) in &channels {
+            // Damage is told to whoever comes to it, and found by a check; here it is passed by.
+            if let Ok((key, row)) = found {
+                tolerant(self.visit_alone(now, key, row, budget))?;
+            }
             if *budget == 0 {
                 // The same one goes on.
                 return Ok(());
             }
-            self.walk = row.id.unwrap_or_default();
+            self.walk = *id;
         }
         if channels.len() < limits::SWEEP_CHANNELS {
             self.walk = 0;
@@ -75,6 +78,19 @@ impl Writer {
             tolerant(record::hollow(&self.connection, *channel, *seq))?;
         }
         Ok(expired.len())
+    }
+
+    /// A visit that fails is undone alone.
+    fn visit_alone(&mut self, now: Instants, key: &ChannelKey, row: &Channel, budget: &mut usize) -> Result<(), Fault> {
+        self.connection.prepare_cached("SAVEPOINT visit")?.execute([])?;
+        let visited = self.visit(now, key, row, budget);
+        if let Err(Fault::Operation(_)) = &visited {
+            self.connection.prepare_cached("ROLLBACK TO visit")?.execute([])?;
+        }
+        if !self.connection.is_autocommit() {
+            self.connection.prepare_cached("RELEASE visit")?.execute([])?;
+        }
+        visited
     }
 
     /// A look at one channel, open or not.
@@ -113,8 +129,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes rows from the old end: those that cannot be read any more and those over a bound. Returns whether there were any.
+    /// Removes rows from the old end, step by step: those that cannot be read any more and those over a bound. Returns whether there
+    /// were any.
     fn sweep(&self, now: Instants, channel: &mut Channel, budget: &mut usize) -> Result<bool, Fault> {
+        let before = channel.swept;
+        while *budget > 0 && self.sweep_step(now, channel, budget)? {}
+        Ok(channel.swept != before)
+    }
+
+    fn sweep_step(&self, now: Instants, channel: &mut Channel, budget: &mut usize) -> Result<bool, Fault> {
         let Some(id) = channel.id else { return Ok(false) };
         let sql = "SELECT seq, cost, stored FROM record WHERE channel = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
         let limit = (*budget).min(limits::SWEEP_RECORDS) as i64;

@@ -91,12 +91,51 @@ fn a_child_appends() {
     println!("\nread {}", worker.everything("a").unwrap().len());
 }
 
+/// Reads three times and says what came of it; does nothing in an ordinary run of the tests.
+#[test]
+fn a_child_reads() {
+    let Ok(path) = std::env::var(CHILD) else { return };
+    let store = Sqlite::open(&PathBuf::from(path), Options::default()).unwrap();
+    let mut worker = Worker::new(&store);
+    for _ in 0..3 {
+        match worker.read("a", 1) {
+            Completion::Read { records, .. } => println!("\nanswer {} records", records.len()),
+            Completion::Failed { error, .. } => println!("\nanswer {error:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// It was told like a damaged record, which is lost for good, although the next attempt would have read it.
+#[test]
+fn a_read_that_fails_is_no_damage() {
+    let folder = Folder::new();
+    let store = open(&folder);
+    Worker::new(&store).append("a", "m", &"x".repeat(1024 * 1024));
+    drop(store);
+    // Each thread counts its own: one page after the other of the long record, far behind all that opening reads.
+    let inject = ["-f", "-o", "/dev/null", "-e", "trace=pread64", "-e", "inject=pread64:error=EIO:when=150"];
+    let Some(said) = traced_child("disk::a_child_reads", &folder, &inject) else {
+        eprintln!("SKIPPED a_read_that_fails_is_no_damage: no strace here");
+        return;
+    };
+    let answers: Vec<_> = said.lines().filter(|line| line.starts_with("answer")).collect();
+    // One or both of the threads that read come to it.
+    let failed = answers.iter().filter(|line| line.starts_with("answer Unreadable")).count();
+    let read = answers.iter().filter(|line| **line == "answer 1 records").count();
+    assert!(failed > 0 && read > 0 && failed + read == 3, "{answers:?}");
+}
+
 /// Runs the child under `strace`; `None` where that does not work. Returns what it printed.
 fn traced(folder: &Folder, arguments: &[&str]) -> Option<String> {
+    traced_child("disk::a_child_appends", folder, arguments)
+}
+
+fn traced_child(child: &str, folder: &Folder, arguments: &[&str]) -> Option<String> {
     let output = Command::new("strace")
         .args(arguments)
         .arg(std::env::current_exe().unwrap())
-        .args(["disk::a_child_appends", "--exact", "--nocapture", "--test-threads=1"])
+        .args([child, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, folder.database())
         .output()
         .ok()?;

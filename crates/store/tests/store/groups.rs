@@ -72,6 +72,26 @@ fn readers_beside_the_writer_see_a_prefix_without_a_hole() {
     assert!(check(&folder.database()).unwrap().is_sound());
 }
 
+/// Homes went on promising what retention had taken meanwhile.
+#[test]
+fn a_commit_says_how_far_the_channel_is_trimmed() {
+    let folder = Folder::in_memory();
+    let store = open(&folder);
+    let mut worker = Worker::new(&store);
+    worker.log.open(HOME, &channel("a"), Retention { records: 3, ..Retention::default() });
+    worker.answer();
+    let mut before = 0;
+    for number in 1..=10 {
+        let Completion::Committed { record, trimmed, .. } = worker.append("a", &format!("m{number}"), "x") else {
+            panic!("an append")
+        };
+        assert_eq!((record.offset, trimmed), (Some(number), before));
+        let Completion::Read { trimmed, .. } = worker.read("a", 1) else { panic!("a read") };
+        before = trimmed;
+    }
+    assert_eq!(before, 7);
+}
+
 #[test]
 fn changes_and_records_are_made_in_the_order_given() {
     let folder = Folder::in_memory();
@@ -125,6 +145,69 @@ fn check_swept(append_with: impl Fn(Append) -> Append, retention: Retention, sql
     assert_eq!(count(sql), expected, "{sql}");
     drop(store);
     assert!(check(&folder.database()).unwrap().is_sound());
+}
+
+/// A clock that stands until it is set, and a store that goes by it.
+fn by_hand(folder: &Folder) -> (Hands, Now, Sqlite) {
+    let hands = Hands::default();
+    let now = Now { time: Time::from_ms(5_000), wall: UnixMs(1_700_000_000_000) };
+    hands.set(now);
+    let store = Sqlite::open(&folder.database(), Options { clock: hands.clock(), ..Options::default() }).unwrap();
+    (hands, now, store)
+}
+
+fn count(folder: &Folder, sql: &str) -> u64 {
+    let connection = Connection::open(folder.database()).unwrap();
+    connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs()
+}
+
+/// A channel that took more in each group than one step removes grew without end.
+#[test]
+fn the_busiest_channel_stays_within_its_bound() {
+    let folder = Folder::in_memory();
+    let (_hands, _, store) = by_hand(&folder);
+    let mut worker = Worker::new(&store);
+    worker.log.open(HOME, &channel("a"), Retention { records: 100, ..Retention::default() });
+    worker.answer();
+    let operator = Connection::open(folder.database()).unwrap();
+    for group in 0..4_u64 {
+        // While the lock is held they come together.
+        operator.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for number in 0..1_000 {
+            worker.log.append(HOME, number, append("a", &format!("{group}-{number}"), "x"));
+        }
+        operator.execute_batch("COMMIT").unwrap();
+        (0..1_000).for_each(|_| assert!(matches!(worker.answer(), Completion::Committed { .. })));
+    }
+    assert!(count(&folder, "SELECT count(*) FROM record") <= 100 + 100 / 16);
+    drop(store);
+    assert!(check(&folder.database()).unwrap().is_sound());
+}
+
+/// The round began with it again and again, and never came to those behind it.
+#[test]
+fn a_channel_whose_row_is_damaged_does_not_keep_others_from_being_swept() {
+    let folder = Folder::in_memory();
+    let (hands, mut now, store) = by_hand(&folder);
+    let mut worker = Worker::new(&store);
+    let minute = Retention { age: std::time::Duration::from_secs(60), ..Retention::default() };
+    for name in ["a", "b", "c"] {
+        worker.log.open(HOME, &channel(name), minute);
+        worker.answer();
+        worker.append(name, "m", "x");
+        worker.log.forget(&channel(name));
+    }
+    let operator = Connection::open(folder.database()).unwrap();
+    operator.execute_batch("UPDATE channel SET crc = crc + 1 WHERE name = 'b'").unwrap();
+    let left =
+        "SELECT group_concat(name, '') FROM channel JOIN record ON channel.id = record.channel WHERE name != 'z'";
+    for _ in 0..10 {
+        now = Now { time: now.time.after(minute.age), wall: UnixMs(now.wall.0 + 60_000) };
+        hands.set(now);
+        worker.append("z", "m", "x");
+    }
+    worker.append("z", "m", "x");
+    assert_eq!(operator.query_row(left, [], |row| row.get::<_, String>(0)).unwrap(), "b");
 }
 
 #[test]

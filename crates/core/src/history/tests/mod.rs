@@ -1,6 +1,8 @@
 //! Scripts about history.
 
 mod asking;
+mod blocks;
 mod persisted;
 mod purging;
 mod recovery;
+mod retention;

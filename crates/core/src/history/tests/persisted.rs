@@ -143,7 +143,7 @@ fn while_the_store_is_away_nobody_is_told_a_lie() {
         bo opens connect other
         bo < connected [other 0..0]
         log away
-        ada opens connect news
+        ada opens sse connect news
         ada < -
         bo > publish #1 news a
         pass 1s
@@ -163,6 +163,36 @@ fn while_the_store_is_away_nobody_is_told_a_lie() {
         bo > publish #4 news c id=1
         bo < ok #4 at 1 to 1
         eve < news 1 c
+        ",
+    );
+}
+
+/// It came out of the block that was read for the question before.
+#[test]
+fn what_was_replaced_is_gone_at_once() {
+    check(
+        "
+        node latest_kept=news ring=1
+        bo opens connect
+        bo < connected
+        bo > publish #1 news a key=x
+        bo < ok #1 at 1 to 0
+        bo > publish news b key=y & bo > publish news c key=z
+        bo > history #2 news
+        bo < ok #2 [3 c, 2 b, 1 a] at 3
+        bo > publish #3 news d key=x
+        bo < ok #3 at 4 to 0
+        bo > history #4 news
+        bo < ok #4 [4 d, 3 c, 2 b] at 4
+        bo > publish #5 news e
+        bo < ok #5 at 5 to 0
+        ada opens connect news@0
+        ada < connected [news 0..5 recovered]
+        ada < news gap 1-1 replaced
+        ada < news 2 b
+        ada < news 3 c
+        ada < news 4 d
+        ada < news 5 e
         ",
     );
 }
@@ -188,11 +218,10 @@ fn the_log_finds_where_a_subscription_begins_that_asks_for_a_time() {
         eve < connected
         log away
         eve > subscribe #1 kept:a<50s
-        eve > ping #2
-        eve < pong #2
+        eve < error #1 Overloaded kept:a
         log back
-        pass 1s
-        eve < subscribed #1 kept:a 0..3
+        eve > subscribe #2 kept:a<50s
+        eve < subscribed #2 kept:a 0..3
         eve < kept:a 1 a
         eve < kept:a 2 b
         eve < kept:a 3 c

@@ -115,8 +115,7 @@ impl Worker {
                     }
                     Wanted::Ask { from } => {
                         consumer.reading = true;
-                        let channel = home.channel.clone();
-                        self.peers.outputs.push_back(Output::ReadLog { home: key, channel, from });
+                        self.read_log(key, from);
                         return false;
                     }
                 }

@@ -8,6 +8,7 @@ use super::streams::Streams;
 use crate::command::Connect;
 use crate::cursor::CursorPositions;
 use crate::frame::{Dialect, Frame};
+use crate::history::Rest;
 use crate::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, ConsumerName, UserId};
 use crate::position::Start;
 use crate::publish::PublishResult;
@@ -75,6 +76,8 @@ pub(crate) struct Client {
     /// Connections of the session it has asked to continue.
     pub(crate) formers: Vec<ConnectionId>,
     pub(crate) connected: bool,
+    /// The cursor of the last page of history it has read.
+    pub(crate) next: Option<Rest>,
     /// What became of its publishes, by their number.
     pub(crate) results: Vec<(u64, PublishResult)>,
     /// Payloads of ephemeral messages it has read.

@@ -94,7 +94,7 @@ impl Node {
             return if asks { self.front[worker].pop_front() } else { None };
         }
         if source == 1 {
-            return self.completions[worker].pop_front();
+            return if self.log_stalls { None } else { self.completions[worker].pop_front() };
         }
         let from = source - 2;
         if walks {
@@ -158,6 +158,9 @@ impl Node {
         if let Input::LogNotOpened { home, .. } = input {
             self.signals -= self.workers[worker].parked_signals(home);
         }
+        if let Input::LogRead { .. } = input {
+            self.reads[worker] -= 1;
+        }
         if let Some(draft) = draft(&input)
             && draft.ephemeral
             && self.workers[worker].refuses(&draft.channel)
@@ -204,6 +207,9 @@ impl Node {
             let Some(input) = self.completions[worker].pop_front() else { return };
             if let Input::LogNotOpened { home, .. } = input {
                 self.signals -= self.workers[worker].parked_signals(home);
+            }
+            if let Input::LogRead { .. } = input {
+                self.reads[worker] -= 1;
             }
             self.workers[worker].handle(self.now, input);
         }
@@ -420,6 +426,7 @@ impl Node {
             Event::Ok { reference: Some(number), outcome: Outcome::Published(published) } => {
                 it.results.push((*number, Ok(published.clone())));
             }
+            Event::Ok { outcome: Outcome::History(page), .. } => it.next.clone_from(&page.next),
             Event::Error { reference: Some(number), rejection } => {
                 it.results.push((*number, Err((**rejection).clone())))
             }

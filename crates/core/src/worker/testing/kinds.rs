@@ -29,7 +29,7 @@ pub(super) fn is_request(message: &Peer) -> bool {
         Peer::Attached(_)
         | Peer::HistoryAnswer(_)
         | Peer::TakenOver(_)
-        | Peer::Refused { .. }
+        | Peer::Refused(_)
         | Peer::Pulled(_)
         | Peer::Published(_)
         | Peer::ConsumersAnswer(..)
@@ -46,7 +46,7 @@ pub(super) fn is_request(message: &Peer) -> bool {
 pub(super) fn is_answer(message: &Peer) -> bool {
     match message {
         Peer::Attached(_)
-        | Peer::Refused { .. }
+        | Peer::Refused(_)
         | Peer::Pulled(_)
         | Peer::Published(_)
         | Peer::HistoryAnswer(_)

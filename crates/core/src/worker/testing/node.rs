@@ -97,6 +97,11 @@ pub(crate) struct Node {
     /// What `to` has taken and `from` has not been told, same index.
     pub(super) rooms: Vec<VecDeque<(u32, u64)>>,
     pub(super) debts: Vec<Debt>,
+    /// The log takes questions and answers none; with [`Plan::late_log`].
+    pub(crate) log_stalls: bool,
+    /// Blocks that a worker has asked of the log and not got, and the most there ever were.
+    pub(super) reads: Vec<usize>,
+    pub(crate) reads_most: usize,
     /// Answers of the log, by worker.
     pub(super) completions: Vec<VecDeque<Input>>,
     /// Calls and answers of the authenticator, by worker.
@@ -152,6 +157,9 @@ impl Node {
             queues: (0..count * count).map(|_| VecDeque::new()).collect(),
             rooms: (0..count * count).map(|_| VecDeque::new()).collect(),
             debts: vec![Debt::default(); count * count],
+            log_stalls: false,
+            reads: vec![0; count],
+            reads_most: 0,
             completions: (0..count).map(|_| VecDeque::new()).collect(),
             front: (0..count).map(|_| VecDeque::new()).collect(),
             places: (0..count).map(|_| Places::default()).collect(),
@@ -219,6 +227,7 @@ impl Node {
             cursor: None,
             formers: Vec::new(),
             connected: false,
+            next: None,
             results: Vec::new(),
             signals: Vec::new(),
             done: Vec::new(),
@@ -245,6 +254,7 @@ impl Node {
         self.completions.iter_mut().for_each(VecDeque::clear);
         self.front.iter_mut().for_each(VecDeque::clear);
         self.debts = vec![Debt::default(); count * count];
+        self.reads = vec![0; count];
         self.places = (0..count).map(|_| Places::default()).collect();
         self.tickets.clear();
         self.orders.clear();
@@ -445,7 +455,8 @@ impl Node {
     pub(crate) fn trimmed(&mut self, channel: &ChannelKey) -> u64 {
         let home = self.home_of(channel);
         let floor = self.workers[home].home_of_mut(channel).map(|home| home.ring.floor());
-        let unknown = if self.plan.options.retention(channel).is_some() { 0 } else { self.log.head(channel) };
+        let persisted = self.plan.options.retention(channel).is_some();
+        let unknown = if persisted { self.log.floor(channel) } else { self.log.head(channel) };
         floor.unwrap_or(unknown)
     }
 

@@ -17,6 +17,7 @@ impl Node {
         for (index, worker) in self.workers.iter().enumerate() {
             check_worker(worker, index);
         }
+        assert!(self.reads.iter().all(|reads| *reads == 0), "blocks that the log owes");
         let mut counts = BTreeMap::new();
         for (index, worker) in self.workers.iter().enumerate() {
             for (key, local) in worker.locals.iter_from(0) {
@@ -157,7 +158,7 @@ impl Node {
             assert!(left.iter().all(|name| name == "$all"), "worker {index}: homes are kept: {left:?}");
             assert_eq!(worker.figures().consuming, 0, "worker {index}: members without a connection");
             assert_eq!(worker.waiting.len(), 0, "worker {index}: sessions that wait to be continued");
-            assert!(worker.locating.is_empty() && worker.unfound.is_empty(), "worker {index}: places are looked for");
+            assert!(worker.locating.is_empty(), "worker {index}: places are looked for");
             assert_eq!(worker.frames.len(), 0, "worker {index}: frames");
             assert!(worker.blocks.homes().all(|home| worker.homes.get(home).is_some()), "worker {index}: blocks");
             let figures = worker.figures();
@@ -167,6 +168,11 @@ impl Node {
 }
 
 impl Worker {
+    /// Entries of its wheel.
+    pub(crate) const fn deadlines(&self) -> usize {
+        self.wheel.len()
+    }
+
     /// Ephemeral messages that wait for a channel to open.
     pub(crate) fn parked_signals(&self, key: SlotKey) -> u64 {
         match self.homes.get(key) {
@@ -193,7 +199,8 @@ fn check_worker(worker: &Worker, index: usize) {
     assert!(worker.taken.is_empty(), "worker {index}: sessions that were found wait");
     assert!(worker.starving.is_empty(), "worker {index}: consumers wait for room");
     assert!(worker.mail.is_empty(), "worker {index}: consumers and members were not told");
-    assert!(worker.unserved.is_empty(), "worker {index}: pulls that the log has not served");
+    assert!(worker.held.is_empty(), "worker {index}: attach requests wait: {:?}", worker.held);
+    assert!(worker.log_reads.is_at_rest(), "worker {index}: blocks that were not read: {:?}", worker.log_reads);
     assert!(worker.peers.is_at_rest(&worker.options), "worker {index}: credits or room are missing");
     assert_eq!(worker.locals.len(), worker.local_index.len(), "worker {index}: an entry without an index");
     for (key, local) in worker.locals.iter_from(0) {

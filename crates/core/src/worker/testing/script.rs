@@ -21,6 +21,8 @@
 //! ada < worker gets jobs 1 hi again 2       a delivery, here the second one of its message
 //! api > take jobs worker wait=5s            a service consumes; also acks, consumers, letters, requeue, delete
 //! log away    log back                       the log of persisted channels fails, and works again
+//! log trims news 3                           its retention has taken everything up to there
+//! log loses news 2 3                         these records are damaged
 //! restart                                    the process is killed and starts again
 //! pass 30s    freeze 20s    drain    wakes 3 = workers have woken at most so often since the last time this was asked
 //! ```
@@ -37,9 +39,10 @@ use super::log::MemoryLog;
 use super::node::{Node, Plan, words};
 use super::orders::orders;
 use super::words::{command, connect, duration, history, options, publish};
-use crate::command::{History, Listen};
+use crate::command::{Command, History, Listen};
 use crate::cursor::EpochPositions;
 use crate::frame::Dialect;
+use crate::history::Span;
 use crate::id::{AppId, ChannelKey, ChannelName, MessageId, UserId};
 use crate::permissions::{Grants, Identity};
 use crate::position::{Position, Start};
@@ -194,7 +197,11 @@ impl Theatre {
             let rejection = Rejection::field("op", "is unknown");
             return self.node.malformed(client, rejection, reference);
         }
-        let command = command(verb, rest, |name| self.node.clients[self.client(name)].id);
+        let mut command = command(verb, rest, |name| self.node.clients[self.client(name)].id);
+        if let (Command::History(history), Some(_)) = (&mut command, rest.strip_suffix(" next")) {
+            history.query.span =
+                Span::Rest(self.node.clients[client].next.clone().expect("a page that has a next one"));
+        }
         self.node.command(client, command, reference);
     }
 
@@ -274,6 +281,17 @@ impl Theatre {
             ("wakes", most) => {
                 let wakes = std::mem::take(&mut self.node.wakes);
                 assert!(wakes <= most.parse().expect("a number"), "{wakes} wakes; {}", self.at);
+            }
+            ("log", "trims") => {
+                let (name, through) = rest.split_once(' ').expect("a channel and an offset");
+                let channel = ChannelKey::named(AppId::default(), ChannelName::parse(name).expect("a name"));
+                self.node.log.trim(&channel, through.parse().expect("an offset"));
+            }
+            ("log", "loses") => {
+                let (name, offsets) = rest.split_once(' ').expect("a channel and offsets");
+                let channel = ChannelKey::named(AppId::default(), ChannelName::parse(name).expect("a name"));
+                let offsets = offsets.split(' ').map(|offset| offset.parse().expect("an offset"));
+                offsets.for_each(|offset| self.node.log.damage(&channel, offset));
             }
             ("log", state) => self.node.plan.log_failures = if state == "away" { 100 } else { 0 },
             ("restart", _) => self.node.restart(),

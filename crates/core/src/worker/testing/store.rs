@@ -22,12 +22,15 @@ impl Node {
                     let outcome = NotAppended::Failed(LogFailure::Busy);
                     Input::NotAppended { home, ticket, outcome }
                 } else {
-                    Input::Committed { home, ticket: Some(ticket), record: self.log.append(*record) }
+                    let floor = self.log.floor(&record.channel);
+                    Input::Committed { home, ticket: Some(ticket), record: self.log.append(*record), floor }
                 };
                 self.completions[worker].push_back(input);
             }
             Output::ReadLog { home, channel, from } => {
-                let result = if self.log_fails() { Err(LogFailure::Busy) } else { Ok(self.read_log(&channel, from)) };
+                self.reads[worker] += 1;
+                self.reads_most = self.reads_most.max(self.reads.iter().sum());
+                let result = if self.log_fails() { Err(LogFailure::Busy) } else { self.read_log(&channel, from) };
                 self.completions[worker].push_back(Input::LogRead { home, from, result });
             }
             Output::PurgeLog { home, ticket, through, .. } => {
@@ -84,10 +87,10 @@ impl Node {
         if self.log_fails() {
             return Input::LogNotOpened { home, failure: LogFailure::Unavailable };
         }
-        Input::LogOpened { home, epoch, head: self.log.open_persisted(channel), floor: 0 }
+        Input::LogOpened { home, epoch, head: self.log.open_persisted(channel), floor: self.log.floor(channel) }
     }
 
-    fn read_log(&mut self, channel: &ChannelKey, from: Offset) -> Block {
+    fn read_log(&mut self, channel: &ChannelKey, from: Offset) -> Result<Block, LogFailure> {
         let latest = self.plan.options.rule(channel).is_some_and(|rule| rule.latest_per_key);
         let most = limits::BLOCK_RECORDS as usize;
         let max = if self.plan.steady { most } else { 1 + self.rng.below(20) };

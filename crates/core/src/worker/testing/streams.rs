@@ -152,7 +152,8 @@ impl Streams {
         assert!(from <= to && to == position.offset, "{name}: {gap:?} moves to {position:?}");
         match gap.reason {
             GapReason::Window | GapReason::Slow => {
-                assert!(to <= facts.trimmed, "{name}: {gap:?} is lost, but history begins after {}", facts.trimmed);
+                let lost = |offset: Offset| offset <= facts.trimmed || facts.log.is_damaged(channel, offset);
+                assert!((from..=to).all(lost), "{name}: {gap:?} is lost, but history begins after {}", facts.trimmed);
             }
             GapReason::Excluded => {
                 for offset in from..=to {

@@ -18,8 +18,12 @@ use crate::time::UnixMs;
 pub(super) fn options(line: &str) -> (Option<usize>, usize, Options) {
     let mut options = Options::default();
     let (mut workers, mut batch) = (None, 64);
-    for word in line.split_whitespace().filter(|word| *word != "steady") {
-        let (name, value) = word.split_once('=').expect("name=value");
+    let words = line.split_whitespace().filter(|word| *word != "steady");
+    let words = words.map(|word| word.split_once('=').expect("name=value"));
+    // Rules have the history that the other words say, wherever they stand.
+    let (rules, words): (Vec<_>, Vec<_>) =
+        words.partition(|(name, _)| matches!(*name, "told" | "kept" | "latest" | "latest_kept"));
+    for (name, value) in words.into_iter().chain(rules) {
         let number = || value.parse::<u64>().expect("a number");
         match name {
             "workers" => workers = Some(number() as usize),
@@ -61,6 +65,14 @@ pub(super) fn options(line: &str) -> (Option<usize>, usize, Options) {
                 history: options.history,
                 message_events: false,
                 retention: None,
+                latest_per_key: true,
+            }),
+            // The same, in the store.
+            "latest_kept" => options.rules.push(Rule {
+                pattern: Pattern::parse(value).expect("a pattern"),
+                history: options.history,
+                message_events: false,
+                retention: Some(Retention::default()),
                 latest_per_key: true,
             }),
             name => panic!("{name}?"),
@@ -131,7 +143,7 @@ pub(super) fn start_of(word: &str) -> Subscribe {
     Subscribe { listen, start }
 }
 
-/// `news since=3 limit=2 backward`: places are offsets, `id:x`, `time:5` (seconds after the start) or a position of another epoch `x:3`.
+/// `news since=3 limit=2 backward`, or `news next` after a page that has a next one: places are offsets, `id:x`, `time:5` (seconds after the start) or a position of another epoch `x:3`.
 pub(super) fn history(arguments: &str) -> History {
     let mut words = arguments.split_whitespace();
     let listen = start_of(words.next().expect("a channel")).listen;
@@ -141,6 +153,8 @@ pub(super) fn history(arguments: &str) -> History {
             ("limit", count) => limit = count.parse().expect("a number"),
             ("forward", _) => direction = Some(Direction::Forward),
             ("backward", _) => direction = Some(Direction::Backward),
+            // The script knows what the last page has left over.
+            ("next", _) => {}
             (verb, place) => span = Some((verb, at(place))),
         }
     }

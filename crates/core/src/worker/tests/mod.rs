@@ -1,5 +1,6 @@
 //! Scripts about the worker itself: sessions, subscriptions, catching up, the registry.
 
+mod away;
 mod catching_up;
 mod connecting;
 mod consumers;
@@ -10,5 +11,6 @@ mod heartbeat;
 mod pausing;
 mod registry;
 mod simulation;
+mod store;
 mod subscribing;
 mod walking;

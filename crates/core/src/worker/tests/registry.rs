@@ -166,3 +166,25 @@ fn messages_of_a_channel_whose_rule_says_so_are_events() {
         ",
     );
 }
+
+/// It was said to be no channel when its messages lay in the store only.
+#[test]
+fn a_stored_channel_is_one_with_nothing_in_memory() {
+    check(
+        "
+        node kept=kept ring=0
+        api > publish kept a
+        api < at 1 to 0
+        api > channel kept
+        api < kept at 1 to 0 keeps 0
+        api > publish news a
+        api < at 1 to 0
+        api > channel news
+        api < no channel
+        api > purge kept
+        api < purged up to 1
+        api > channel kept
+        api < no channel
+        ",
+    );
+}

@@ -10,6 +10,7 @@
 //! with `REALTIME_TRACE=1` a run that fails ends with what everybody saw last.
 
 mod books;
+mod past;
 mod people;
 
 use std::time::Duration;
