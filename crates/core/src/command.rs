@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::acks::Acknowledge;
+use crate::consumers::{Membership, Terms};
 use crate::cursor::EpochPositions;
 use crate::history::Query;
 use crate::id::{ChannelName, ConnectionId, DeviceId, EventType, MessageId, MessageKey, UserId};
@@ -34,6 +35,8 @@ pub enum Command {
     History(Box<History>),
     /// Shows or clears the own inbox.
     Inbox(InboxCommand),
+    /// Takes messages as a durable consumer, or no more.
+    Consume(Box<Consume>),
     /// Says what became of deliveries.
     Ack(Box<Acknowledge>),
     /// Replaces the connection's own metadata (a JSON object, untrusted).
@@ -87,6 +90,17 @@ pub struct Subscribe {
     pub listen: Listen,
     /// From where on.
     pub start: Start,
+}
+
+/// A wish to take messages as a durable consumer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consume {
+    /// Of which channel.
+    pub channel: ChannelName,
+    /// As whom.
+    pub member: Membership,
+    /// How; `None` is to take no more.
+    pub terms: Option<Terms>,
 }
 
 /// A question about the past of a channel.

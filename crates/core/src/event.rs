@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::command::Ref;
+use crate::consumers::{Delivery, Joined, Notice};
 use crate::history::HistoryPage;
 use crate::id::{ChannelKey, ConnectionId, MessageId, UserId};
 use crate::permissions::Grants;
@@ -46,6 +47,10 @@ pub enum Event {
     },
     /// A message. Its bytes are the same for every receiver.
     Message(Arc<Record>),
+    /// A message that has to be acked.
+    Delivery(Box<Delivery>),
+    /// What a member has to know of its consumer.
+    Consumer(Box<Notice>),
     /// Offsets for which no message comes.
     Gap {
         /// In which channel.
@@ -98,11 +103,13 @@ impl Event {
                 let channels = u32::try_from(connected.subscriptions.len()).unwrap_or(u32::MAX);
                 channels.saturating_add(2).saturating_mul(FIXED_BYTES)
             }
-            Self::Ok { outcome: Outcome::Done | Outcome::Published(_), .. }
+            Self::Ok { outcome: Outcome::Done | Outcome::Published(_) | Outcome::Consuming(_), .. }
             | Self::Error { .. }
             | Self::Subscribed { .. }
             | Self::Unsubscribed { .. }
             | Self::Message(_)
+            | Self::Delivery(_)
+            | Self::Consumer(_)
             | Self::Gap { .. }
             | Self::Inbox { .. }
             | Self::Ping
@@ -123,6 +130,8 @@ impl Event {
             | Self::Pong { .. } => true,
             Self::Connected(_)
             | Self::Message(_)
+            | Self::Delivery(_)
+            | Self::Consumer(_)
             | Self::Gap { .. }
             | Self::Inbox { .. }
             | Self::Ping
@@ -144,6 +153,8 @@ pub enum Outcome {
     History(Box<HistoryPage>),
     /// What waits in the inbox.
     Inbox(Box<HistoryPage>),
+    /// The connection takes messages of a consumer.
+    Consuming(Joined),
 }
 
 /// What became of a publish.

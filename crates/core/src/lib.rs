@@ -12,12 +12,14 @@
 //! | [`publish`] | admission, idempotency, and `commit`, the only function that delivers |
 //! | [`history`] | the ring of recent records, questions about the past |
 //! | [`acks`] | what was acked: a cursor with holes |
+//! | [`consumers`] | durable consumers: who gets which message, and again if it was not done |
 //! | [`permissions`] | who may do what |
 //! | [`command`], [`event`], [`record`], [`frame`] | the words that go in and out |
 //! | [`limits`], [`options`] | every bound, with its unit and reason |
 
 pub mod acks;
 pub mod command;
+pub mod consumers;
 pub mod cursor;
 pub mod event;
 pub mod frame;

@@ -134,6 +134,48 @@ pub const INBOX_NEWS_COST: u32 = 256;
 /// A Ping follows messages of an inbox so soon: long enough to stand for many, short enough to lose little to a broken connection.
 pub const INBOX_PROBE_AFTER: Duration = Duration::from_secs(1);
 
+/// Time to ack a delivery, unless its consumer says otherwise.
+pub const ACK_WAIT: Duration = Duration::from_secs(30);
+/// Shortest time to ack a delivery: below it a slow network alone would make messages come twice.
+pub const ACK_WAIT_MIN: Duration = Duration::from_secs(1);
+/// Longest time to ack a delivery. What takes longer says `progress`.
+pub const ACK_WAIT_MAX: Duration = Duration::from_secs(12 * 3_600);
+/// Deliveries of one message before it is a dead letter.
+pub const DELIVERIES_MAX: u8 = 5;
+/// Waits before a message that was not done comes again, after its first delivery, its second …; ± a fifth, so that what failed
+/// together does not come back together.
+pub const REDELIVERY_WAITS: [Duration; DELIVERIES_MAX as usize - 1] =
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120)];
+/// Deliveries one member may hold without having acked them, unless it says otherwise.
+pub const PENDING: u32 = 256;
+/// The same, at most.
+pub const PENDING_MAX: u32 = 1_000;
+/// Bytes of messages one member may hold without having acked them, or one message.
+pub const PENDING_BYTES_MAX: u64 = 1024 * 1024;
+/// Messages a consumer has taken out of its channel and is not done with: those that are out, that wait to come again, or that wait for
+/// an older one with the same key.
+pub const CONSUMER_WINDOW: usize = 2_000;
+/// Bytes of them, or one message.
+pub const CONSUMER_WINDOW_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes of them over all consumers of one worker, or one message each.
+pub const CONSUMERS_BYTES: u64 = 64 * 1024 * 1024;
+/// Durable consumers of one channel.
+pub const CONSUMERS_PER_CHANNEL: usize = 64;
+/// Durable consumers of the channels of one worker. Without messages one takes about half a KiB.
+pub const CONSUMERS_PER_WORKER: u64 = 16_384;
+/// Members of one group, those included that are gone and whose time to ack still runs.
+pub const CONSUMER_MEMBERS_MAX: usize = 256;
+/// Consumers one connection may be a member of.
+pub const CONSUMERS_PER_CONNECTION: usize = 16;
+/// A consumer without a member for so long is forgotten.
+pub const CONSUMER_LINGER: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// Dead letters kept per consumer; the oldest message's goes first.
+pub const DEAD_LETTERS_MAX: usize = 1_000;
+/// Messages in one answer to a service that consumes without a connection, unless it asks for fewer or more: one screen of work.
+pub const TAKE: u32 = 10;
+/// Longest time such a service waits for messages; below the time that common proxies wait for an answer.
+pub const TAKE_WAIT_MAX: Duration = Duration::from_secs(30);
+
 /// How long a message id is remembered for idempotent publishing.
 pub const DEDUP_AGE: Duration = Duration::from_secs(300);
 /// Message ids remembered per channel.
@@ -211,3 +253,5 @@ const _: () = assert!((INBOX_MESSAGES_MAX as usize) < ACK_RANGES_MAX && INBOX_ME
 const _: () = assert!((1 + STORED_PULLS) * PAGE_BYTES <= OUTBOX_BYTES as usize);
 // One command asks for all its channels, `$all`, `$user` and the session to continue.
 const _: () = assert!(CHANNELS_PER_CONNECTION_MAX + 3 < CREDITS);
+// A hole of a cursor is a message in the window, or one that was in that of the process before.
+const _: () = assert!(2 * CONSUMER_WINDOW <= ACK_RANGES_MAX && PENDING_MAX as usize <= CONSUMER_WINDOW);

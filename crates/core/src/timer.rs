@@ -25,6 +25,8 @@ pub(crate) enum Timer {
     Channel(SlotKey),
     /// An inbox at its home: messages expire, or wait long enough to be told.
     Inbox(SlotKey),
+    /// The consumers of a channel: deliveries that were not acked, and those that come again.
+    Consumers(SlotKey),
 }
 
 #[derive(Debug)]
@@ -32,6 +34,7 @@ pub(crate) struct Wheel {
     sessions: Vec<Vec<SlotKey>>,
     channels: Vec<Vec<SlotKey>>,
     inboxes: Vec<Vec<SlotKey>>,
+    consumers: Vec<Vec<SlotKey>>,
     /// The tick that has been handed out last.
     tick: u64,
     entries: usize,
@@ -41,7 +44,7 @@ impl Wheel {
     pub(crate) fn new(now: Time) -> Self {
         let tick = now.as_ms() / TICK_MS;
         let buckets = || vec![Vec::new(); BUCKETS];
-        Self { sessions: buckets(), channels: buckets(), inboxes: buckets(), tick, entries: 0 }
+        Self { sessions: buckets(), channels: buckets(), inboxes: buckets(), consumers: buckets(), tick, entries: 0 }
     }
 
     /// Wakes `timer` at the first tick after `at`, and at the end of the round if that is sooner. Returns when that is: a wheel
@@ -57,6 +60,7 @@ impl Wheel {
             Timer::Session(key) => self.sessions[bucket].push(key),
             Timer::Channel(key) => self.channels[bucket].push(key),
             Timer::Inbox(key) => self.inboxes[bucket].push(key),
+            Timer::Consumers(key) => self.consumers[bucket].push(key),
         }
         self.entries += 1;
         Time::from_ms((self.tick + ahead) * TICK_MS)
@@ -76,20 +80,21 @@ impl Wheel {
             due.extend(std::mem::take(&mut self.sessions[bucket]).into_iter().map(Timer::Session));
             due.extend(std::mem::take(&mut self.channels[bucket]).into_iter().map(Timer::Channel));
             due.extend(std::mem::take(&mut self.inboxes[bucket]).into_iter().map(Timer::Inbox));
+            due.extend(std::mem::take(&mut self.consumers[bucket]).into_iter().map(Timer::Consumers));
             self.entries -= due.len();
             return true;
         }
         false
     }
 
+    fn is_empty(&self, bucket: usize) -> bool {
+        [&self.sessions, &self.channels, &self.inboxes, &self.consumers].iter().all(|kind| kind[bucket].is_empty())
+    }
+
     /// Entries that have not come.
     #[cfg(test)]
     pub(crate) const fn len(&self) -> usize {
         self.entries
-    }
-
-    fn is_empty(&self, bucket: usize) -> bool {
-        self.sessions[bucket].is_empty() && self.channels[bucket].is_empty() && self.inboxes[bucket].is_empty()
     }
 
     /// When to call [`Wheel::take_due`] next; `None` while nothing is armed.
@@ -120,7 +125,7 @@ mod tests {
         let mut batch = Vec::new();
         while wheel.take_due(Time::from_ms(ms), &mut batch) {
             all.extend(batch.drain(..).map(|timer| match timer {
-                Timer::Session(key) | Timer::Channel(key) | Timer::Inbox(key) => key.slot,
+                Timer::Session(key) | Timer::Channel(key) | Timer::Inbox(key) | Timer::Consumers(key) => key.slot,
             }));
         }
         all

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::builder::Builder;
 use crate::config::Config;
 use crate::connections::Connections;
+use crate::consumers::{Consumer, ConsumerInfo};
 use crate::engine::{Engine, Node};
 use crate::error::Error;
 use crate::event_bus::EventBus;
@@ -25,7 +26,7 @@ use crate::history::{HistoryPage, HistoryQuery};
 use crate::inbox::Inbox;
 use crate::message::{Message, Target};
 use crate::transport::listen;
-use crate::{earthquakes, history, http, inert, runtime};
+use crate::{consumers, earthquakes, history, http, inert, runtime};
 
 /// How long the event bus may take for what the engine said last.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
@@ -228,6 +229,23 @@ impl RealtimeConnector {
     /// What is wrong with the name.
     pub fn inbox(&self, user_id: &str) -> Result<Inbox, Rejection> {
         Inbox::of(self.clone(), user_id)
+    }
+
+    /// A durable consumer of a channel, or a member of a group of them: it takes messages and says what became of them, and gets each one
+    /// again until it is done.
+    ///
+    /// # Errors
+    /// Names that are none.
+    pub fn consumer(&self, channel: &str, name: &str) -> Result<Consumer, Rejection> {
+        Consumer::new(self.clone(), channel, name)
+    }
+
+    /// The durable consumers of a channel, and where they stand.
+    ///
+    /// # Errors
+    /// A name that is none, a store that does not answer.
+    pub async fn consumers(&self, channel: &str) -> Result<Vec<ConsumerInfo>, Rejection> {
+        consumers::list(self, channel).await
     }
 
     /// The connections of this node: list, look at, disconnect, subscribe.

@@ -34,6 +34,7 @@ pub mod auth;
 mod builder;
 pub mod config;
 mod connections;
+mod consumers;
 mod earthquakes;
 mod engine;
 mod error;
@@ -53,6 +54,7 @@ mod transport;
 pub use builder::{Builder, EchoLimits};
 pub use config::{Config, Provider};
 pub use connections::{ConnectionCursor, ConnectionFilter, ConnectionId, ConnectionInfo, ConnectionPage, Connections};
+pub use consumers::{ConsumeFrom, Consumer, ConsumerInfo, DeadLetter, Deliveries, Delivery};
 pub use error::Error;
 pub use event_bus::{
     Event, EventBus, EventBusStats, HandlerResult, HandlerStats, PatternError, PublishError, SubscribeError,
@@ -88,6 +90,8 @@ pub mod id {
 mod guides {
     #[doc = include_str!("../../../docs/embedding.md")]
     struct Embedding;
+    #[doc = include_str!("../../../docs/consumers.md")]
+    struct Consumers;
     #[doc = include_str!("../../../docs/events.md")]
     struct Events;
     #[doc = include_str!("../../../README.md")]

@@ -32,7 +32,7 @@ const fn counter(name: &'static str, help: &'static str, read: fn(&Figures) -> u
     PerWorker { name, help, kind: MetricType::Counter, read }
 }
 
-const PER_WORKER: [PerWorker; 13] = [
+const PER_WORKER: [PerWorker; 18] = [
     gauge("channels", "Channels at home at the worker", |it| it.channels),
     gauge("subscriptions", "Subscriptions by name", |it| it.subscriptions),
     counter("connections_opened", "Connections since the start", |it| it.connected),
@@ -49,6 +49,11 @@ const PER_WORKER: [PerWorker; 13] = [
         it.log_reads
     }),
     counter("inbox_dropped", "Messages dropped from inboxes because too much waited", |it| it.inbox_dropped),
+    gauge("consumers", "Durable consumers of the channels at home at the worker", |it| it.consumers),
+    counter("consumer_deliveries", "Messages handed out to members of durable consumers", |it| it.handed_out),
+    counter("consumer_redeliveries", "Of these, all but the first ones of their message", |it| it.handed_out_again),
+    counter("consumer_acks", "Acks of members of durable consumers", |it| it.acks),
+    counter("consumer_dead_letters", "Messages that a durable consumer has given up", |it| it.dead_letters),
     counter("store_append_failures", "Messages that the store did not take", |it| it.append_failures),
 ];
 

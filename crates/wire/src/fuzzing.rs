@@ -224,6 +224,7 @@ fn check_decoded(decoded: &Decoded, text: &str) {
             "publish"
         }
         Command::History(_) => "history",
+        Command::Consume(_) => "consume",
         Command::Ack(_) => "ack",
         Command::Inbox(_) => "inbox",
         Command::Meta { meta } => {

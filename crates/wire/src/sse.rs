@@ -32,6 +32,8 @@ pub(crate) fn encode_data(event: &Event, secrets: &dyn Secrets) -> Bytes {
         | Event::Subscribed { .. }
         | Event::Unsubscribed { .. }
         | Event::Gap { .. }
+        | Event::Delivery(_)
+        | Event::Consumer(_)
         | Event::Ping
         | Event::Heartbeat
         | Event::Probe(_)

@@ -14,7 +14,7 @@ use realtime_connector_wire::json::decode;
 
 fn consumer() -> AckOf {
     let consumer = ConsumerName::parse("billing").expect("a name");
-    AckOf::Consumer { consumer, channel: ChannelName::parse("orders").expect("a name") }
+    AckOf::Consumer { consumer, group: None, channel: ChannelName::parse("orders").expect("a name") }
 }
 
 #[track_caller]

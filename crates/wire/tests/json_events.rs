@@ -95,7 +95,7 @@ fn connected() {
     };
     let limits = r#""limits":{"messageBytes":65536,"channels":256},"time":1795478400000,"#;
     let body = format!(r#""resumed":false,"heartbeatMs":15000,{limits}"subscriptions":[]}}"#);
-    let expected = format!(r#"{{"op":"connected",{}{body}"#, head(r#"["history","ttl","rewind_ms"]"#));
+    let expected = format!(r#"{{"op":"connected",{}{body}"#, head(r#"["history","ttl","rewind_ms","consume"]"#));
     check(&Event::Connected(Box::new(bare.clone())), &expected);
     let refused = Rejection::new(RejectionKind::LimitExceeded, "a connection may subscribe to 1 channels");
     let full = Connected {
@@ -119,7 +119,7 @@ fn connected() {
             r#"{{"channel":"orders","position":{{"epoch":"k3f9","offset":1040}},"head":1042,"can":["subscribe"]}},"#,
             r#"{{"channel":"news","error":{{"code":"limit_exceeded","message":"a connection may subscribe to 1 channels","retryable":false,"limit":1}}}}]}}"#
         ),
-        head(r#"["history","ttl","rewind_ms","stored","inbox"]"#),
+        head(r#"["history","ttl","rewind_ms","consume","stored","inbox"]"#),
         limits
     );
     check(&Event::Connected(Box::new(full)), &expected);

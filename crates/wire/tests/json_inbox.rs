@@ -14,7 +14,7 @@ use realtime_connector_core::id::ConnectionId;
 use realtime_connector_core::inbox::{InboxCommand, Mode};
 use realtime_connector_core::position::Epoch;
 use realtime_connector_wire::json::{
-    InboxAck, Secrets, decode, decode_inbox_ack_body, parse_inbox_cursor, write_event, write_inbox,
+    AckBody, InboxAck, Secrets, decode, decode_ack_body, parse_inbox_cursor, write_event, write_inbox,
 };
 use realtime_connector_wire::websocket::{Decoder, Limits, Message, Role};
 use realtime_connector_wire::{encode, probed};
@@ -100,17 +100,17 @@ fn a_page_says_how_many_wait_in_all() {
 
 #[test]
 fn a_service_acks_for_a_user() {
-    let ack = |epoch, which| Ok(InboxAck { user: user("ada"), epoch, which });
+    let ack = |epoch, which| Ok(AckBody::Inbox(InboxAck { user: user("ada"), epoch, which }));
     let epoch = Epoch::parse("k3f9");
-    let body = |fields: &str| decode_inbox_ack_body(format!(r#"{{"consumer":"$inbox"{fields}}}"#).as_bytes());
+    let body = |fields: &str| decode_ack_body(format!(r#"{{"consumer":"$inbox"{fields}}}"#).as_bytes());
     assert_eq!(body(r#","userId":"ada","offsets":[3,1]"#), ack(None, Which::Offsets(vec![3, 1])));
     assert_eq!(body(r#","userId":"ada","upTo":7,"epoch":"k3f9""#), ack(epoch, Which::UpTo(7)));
     let refused = |fields| short(&body(fields).expect_err(fields));
     assert_eq!(refused(""), "bad_request userId: is missing");
     assert_eq!(refused(r#","userId":"ada""#), "bad_request offsets: is missing, and so is 'upTo'");
     assert!(refused(r#","userId":"ada","upTo":1,"channel":"x""#).starts_with("bad_request channel:"));
-    let other = decode_inbox_ack_body(br#"{"consumer":"billing","userId":"ada","upTo":1}"#);
-    assert_eq!(short(&other.expect_err("no inbox")), "bad_request consumer: must be '$inbox'");
+    let other = decode_ack_body(br#"{"consumer":"billing","userId":"ada","upTo":1}"#);
+    assert_eq!(short(&other.expect_err("no inbox")), "bad_request userId: is not a field of ack");
 }
 
 #[test]

@@ -93,9 +93,21 @@ impl Line {
 
     /// One request on a connection that stays.
     pub(crate) async fn request(&mut self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
-        let headers = if body.is_some() { "content-type: application/json\r\n" } else { "" };
+        self.request_as("", method, path, body).await
+    }
+
+    /// The same with the token of a session, for what an event stream has to say.
+    pub(crate) async fn request_as(
+        &mut self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> io::Result<Answer> {
+        let mut headers = if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
+        headers.push_str(if body.is_some() { "content-type: application/json\r\n" } else { "" });
         let body = body.map(Value::to_string).unwrap_or_default();
-        let (status, head) = self.ask(method, path, headers, body.as_bytes()).await?;
+        let (status, head) = self.ask(method, path, &headers, body.as_bytes()).await?;
         let length =
             head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
         let length = length.unwrap_or_else(|| panic!("no length: {head}"));

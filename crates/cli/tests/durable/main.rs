@@ -9,6 +9,7 @@
 mod checker;
 mod clock;
 mod commands;
+mod consumers;
 mod crowd;
 mod disk;
 mod inbox;

@@ -50,16 +50,6 @@ impl Acked {
         acked
     }
 
-    /// The first one above `after` that is not done.
-    #[must_use]
-    pub fn next_open(&self, after: Offset) -> Offset {
-        let next = after.max(self.floor) + 1;
-        match self.ranges.range(..=next).next_back() {
-            Some((_, last)) if next <= *last => last + 1,
-            Some(_) | None => next,
-        }
-    }
-
     /// The place after which `count` offsets up to `head` are not done; the floor if there are fewer.
     #[must_use]
     pub fn newest_open(&self, head: Offset, mut count: u64) -> Offset {
@@ -120,6 +110,43 @@ impl Acked {
         self.ranges = rest;
         self.floor = self.floor.max(reached);
         self.settle();
+    }
+
+    /// All of these are done, both ends included.
+    pub fn cover(&mut self, first: Offset, last: Offset) {
+        if first <= self.floor + 1 {
+            return self.raise(last);
+        }
+        if last < first {
+            return;
+        }
+        let before = self.ranges.range(..first).next_back().filter(|(_, end)| **end + 1 >= first);
+        let (first, mut end) = before.map_or((first, last), |(start, end)| (*start, last.max(*end)));
+        while let Some((start, reached)) = self.ranges.range(first..=end + 1).next_back().map(|(a, b)| (*a, *b)) {
+            end = end.max(reached);
+            self.ranges.remove(&start);
+        }
+        self.ranges.insert(first, end);
+    }
+
+    /// The first offset above this one that is not done.
+    #[must_use]
+    pub fn next_open(&self, after: Offset) -> Offset {
+        let next = after.max(self.floor) + 1;
+        let within = self.ranges.range(..=next).next_back().filter(|(_, last)| next <= **last);
+        within.map_or(next, |(_, last)| last + 1)
+    }
+
+    /// How many of these are not done, both ends included.
+    #[must_use]
+    pub fn open_within(&self, first: Offset, last: Offset) -> u64 {
+        let first = first.max(self.floor + 1);
+        if last < first {
+            return 0;
+        }
+        let done =
+            self.ranges.range(..=last).map(|(start, end)| (end.min(&last) + 1).saturating_sub(*start.max(&first)));
+        last + 1 - first - done.sum::<u64>()
     }
 
     fn settle(&mut self) {
@@ -183,6 +210,11 @@ mod tests {
                     let to = next(60);
                     acked.raise(to);
                     model.extend(0..=to);
+                } else if next(5) == 0 {
+                    let first = 1 + next(60);
+                    let last = first + next(6) - next(2);
+                    acked.cover(first, last);
+                    model.extend(first..=last);
                 } else {
                     let offset = 1 + next(60);
                     assert_eq!(acked.add(offset), model.insert(offset), "seed {seed}");
@@ -190,6 +222,11 @@ mod tests {
                 let expected = (0..).take_while(|offset| model.contains(offset)).last();
                 assert_eq!(Some(acked.floor()), expected, "seed {seed}");
                 assert!((0..70).all(|it| acked.contains(it) == model.contains(&it)), "seed {seed}: {acked:?}");
+                let (from, to) = (next(40), next(80));
+                let open = (from..=to).filter(|offset| !model.contains(offset)).count() as u64;
+                assert_eq!(acked.open_within(from, to), open, "seed {seed}: {from} to {to} of {acked:?}");
+                let open = (from + 1..).find(|offset| !model.contains(offset));
+                assert_eq!(Some(acked.next_open(from)), open, "seed {seed}: after {from} of {acked:?}");
                 assert_eq!(Acked::from_bytes(&acked.to_bytes()), Some(acked.clone()), "seed {seed}");
                 let open = |from: Offset| (from..70).filter(|it| !model.contains(it));
                 let until = acked.next_open(69) - 1;

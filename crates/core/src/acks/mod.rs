@@ -34,8 +34,10 @@ pub enum AckOf {
     Inbox,
     /// A durable consumer's.
     Consumer {
-        /// By its name.
+        /// By the name of the member.
         consumer: ConsumerName,
+        /// Of which group; a connection need not say it.
+        group: Option<ConsumerName>,
         /// Of which channel.
         channel: ChannelName,
     },

@@ -60,11 +60,13 @@ pub struct Grants {
     pub subscribe: bool,
     /// Send messages.
     pub publish: bool,
+    /// Take messages as a durable consumer, and say what became of them.
+    pub consume: bool,
 }
 
 impl Grants {
     /// Everything: development, and servers with a key.
-    pub const ALL: Self = Self { subscribe: true, publish: true };
+    pub const ALL: Self = Self { subscribe: true, publish: true, consume: true };
     /// Listening only: anonymous visitors.
-    pub const LISTEN: Self = Self { subscribe: true, publish: false };
+    pub const LISTEN: Self = Self { subscribe: true, publish: false, consume: false };
 }

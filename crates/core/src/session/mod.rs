@@ -28,8 +28,9 @@ pub(crate) use resume::{Formers, Legacy, Waiting, resumable};
 pub(crate) use subscriptions::{LastPosition, LastPositions, Link, Subscription, carry};
 
 use crate::command::{Connect, Ref};
+use crate::consumers::Membership;
 use crate::frame::Dialect;
-use crate::id::{ConnectionId, ConnectionKey, DeviceId};
+use crate::id::{ChannelKey, ConnectionId, ConnectionKey, ConsumerName, DeviceId};
 use crate::inbox::Taker;
 use crate::permissions::Identity;
 use crate::time::{Time, UnixMs};
@@ -156,11 +157,36 @@ pub(crate) struct Extras {
     pub(crate) expires: Option<Time>,
     /// What it has taken of its user's messages.
     pub(crate) inbox: Option<Box<Taker>>,
+    /// The consumers it takes messages of; at most [`crate::limits::CONSUMERS_PER_CONNECTION`].
+    pub(crate) consuming: Vec<Consuming>,
     pub(crate) strikes: u8,
     pub(crate) strikes_since: Time,
 }
 
+/// A consumer that a connection takes messages of.
+#[derive(Debug)]
+pub(crate) struct Consuming {
+    pub(crate) channel: ChannelKey,
+    pub(crate) member: Membership,
+    /// The home has said yes.
+    pub(crate) joined: bool,
+    /// Its deliveries have no room here, and the home knows or will.
+    pub(crate) slow: bool,
+}
+
+impl Consuming {
+    /// Whether this is meant: a connection need not name the group.
+    pub(crate) fn fits(&self, member: &Membership) -> bool {
+        self.member.consumer == member.consumer && (member.group.is_none() || self.member.group == member.group)
+    }
+}
+
 impl Profile {
+    pub(crate) fn consuming(&self, channel: &ChannelKey, consumer: &ConsumerName) -> Option<&Consuming> {
+        let entries = &self.extras.as_ref()?.consuming;
+        entries.iter().find(|it| it.channel == *channel && it.member.consumer == *consumer)
+    }
+
     /// Makes room where there is none.
     pub(crate) fn extras_mut(&mut self) -> &mut Extras {
         self.extras.get_or_insert_default()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::inbox::InboxCall;
+use crate::consumers::{Done, Order};
 use crate::history::{HistoryPage, Query};
 use crate::id::{AppId, ChannelKey, ChannelName, ConnectionId, ConnectionKey, DeviceId, UserId};
 use crate::permissions::Identity;
@@ -39,6 +40,13 @@ pub enum Call {
         channel: ChannelKey,
         /// Up to this one; `None` is all there are.
         through: Option<Position>,
+    },
+    /// About the consumers of a channel; the caller has chosen the home.
+    Consumers {
+        /// Of which channel.
+        channel: ChannelKey,
+        /// What.
+        order: Order,
     },
     /// A page of connections.
     Connections(ConnectionQuery),
@@ -115,6 +123,8 @@ pub enum Answer {
     Purged(Result<Position, Rejection>),
     /// Messages of the past.
     History(Result<Box<HistoryPage>, Rejection>),
+    /// What came of an order to consumers.
+    Consumers(Result<Done, Rejection>),
     /// A page.
     Connections {
         /// The connections.
@@ -218,4 +228,16 @@ pub struct Figures {
     pub log_reads: u64,
     /// Messages dropped from inboxes that were full.
     pub inbox_dropped: u64,
+    /// Durable consumers of channels at home here.
+    pub consumers: u64,
+    /// Consumers that connections here take messages of.
+    pub consuming: u64,
+    /// Deliveries to members of consumers.
+    pub handed_out: u64,
+    /// Of these, those that were not the first of their message.
+    pub handed_out_again: u64,
+    /// Acks of members of consumers.
+    pub acks: u64,
+    /// Messages given up on.
+    pub dead_letters: u64,
 }

@@ -9,6 +9,7 @@ use super::Worker;
 use super::call::ChannelInfo;
 use super::output::{Lifecycle, Output};
 use super::peers::{Attach, AttachFor, Attached, HistoryAsk, Peer};
+use crate::consumers::{Ask, Consumers};
 use crate::history::{Page, Ring, Window};
 use crate::id::{Audience, ChannelKey, DeviceId, SlotKey, WorkerId};
 use crate::inbox::{Inbox, InboxAsk, Loading};
@@ -36,6 +37,7 @@ pub(crate) enum Parked {
     History(Box<HistoryAsk>),
     Purge { ticket: u64, channel: ChannelKey, through: Option<Position> },
     Inbox(Box<InboxAsk>),
+    Consumers(Box<Ask>),
 }
 
 /// A channel's state at its home.
@@ -58,6 +60,8 @@ pub(crate) struct Home {
     /// What waits; `None` while there is nothing to remember.
     pub(crate) inbox: Option<Box<Inbox>>,
     pub(super) armed: bool,
+    /// Its durable consumers, once somebody has asked for one.
+    pub(crate) consumers: Option<Box<Consumers>>,
 }
 
 /// One worker's listeners.
@@ -96,6 +100,7 @@ impl Home {
             queues: None,
             inbox: None,
             armed: false,
+            consumers: None,
         }
     }
 
@@ -156,7 +161,10 @@ impl Home {
     /// When it may be forgotten if nothing happens; `None` while somebody listens, or the log or the state owes an answer.
     fn forgotten_at(&self) -> Option<Time> {
         let idle = self.desk.idle_at()?;
-        if self.inbox.as_ref().is_some_and(|inbox| inbox.is_saving()) {
+        let persisted = self.ring.is_persisted();
+        if self.inbox.as_ref().is_some_and(|inbox| inbox.is_saving())
+            || self.consumers.as_ref().is_some_and(|consumers| consumers.holds_home(persisted))
+        {
             return None;
         }
         self.interests.is_empty().then(|| idle.max(self.last_used.after(limits::CHANNEL_LINGER)))
@@ -215,6 +223,7 @@ impl Worker {
             Parked::History(ask) => self.handle_history_ask(key, *ask),
             Parked::Purge { ticket, through, .. } => self.handle_purge(key, ticket, through),
             Parked::Inbox(ask) => self.handle_inbox_ask(key, *ask),
+            Parked::Consumers(ask) => self.handle_consumer_order(key, ask),
         }
     }
 
@@ -307,6 +316,7 @@ impl Worker {
             | Lifecycle::SubscriptionRemoved { .. }
             | Lifecycle::InboxQueued { .. }
             | Lifecycle::InboxOverflow { .. }
+            | Lifecycle::ConsumerDead { .. }
             | Lifecycle::MessagePublished { .. } => return,
         };
         if let Audience::Named(_) = channel.audience {
@@ -363,6 +373,7 @@ impl Worker {
             self.home_index.remove(&home.channel);
             self.blocks.forget(key);
             let persisted = home.ring.is_persisted();
+            self.forget_consumers(home.consumers);
             self.peers.outputs.push_back(Output::ForgetLog { channel: home.channel, persisted });
         }
     }

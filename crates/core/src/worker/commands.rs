@@ -46,12 +46,10 @@ impl Worker {
             Command::Publish(publish) => self.handle_publish(key, *publish, reply),
             Command::History(history) => self.handle_history(key, *history, reply),
             Command::Inbox(command) => self.handle_inbox_command(key, command, reply),
+            Command::Consume(consume) => self.handle_consume(key, *consume, reply),
             Command::Ack(ack) => match ack.of {
                 AckOf::Inbox => self.handle_inbox_ack(key, *ack, reply),
-                AckOf::Consumer { .. } => {
-                    let rejection = Rejection::new(RejectionKind::NotFound, "consumes nothing by this name");
-                    self.reject(key, reply, rejection.at("consumer"));
-                }
+                AckOf::Consumer { .. } => self.handle_consumer_ack(key, *ack, reply),
             },
             Command::Meta { meta } => {
                 if let Some(session) = self.sessions.get_mut(key) {

@@ -11,6 +11,7 @@ use super::input::Opened;
 use super::output::{DisconnectReason, Lifecycle, Output};
 use super::peers::HistoryAsk;
 use crate::command::{Listen, Subscribe};
+use crate::consumers::Ask;
 use crate::event::Event;
 use crate::id::{AppId, Audience, ChannelKey, ChannelName, ConnectionKey};
 use crate::limits;
@@ -100,7 +101,8 @@ impl Worker {
     /// What channels have said to a session that was never told that it is connected.
     fn forget_early_frames(&mut self, key: ConnectionKey) {
         let session = self.sessions.at_mut(key.slot);
-        session.outbox.retain(|frame| !matches!(frame.event(), Event::Gap { .. }), &mut self.pool);
+        let early = |event: &Event| matches!(event, Event::Gap { .. } | Event::Delivery(_) | Event::Consumer(_));
+        session.outbox.retain(|frame| !early(frame.event()), &mut self.pool);
         let messages = session.outbox.retain(|frame| !matches!(frame.event(), Event::Message(_)), &mut self.pool);
         self.figures.delivered -= messages as u64;
     }
@@ -128,6 +130,7 @@ impl Worker {
     /// Takes a session out of everything it listens to.
     fn detach(&mut self, key: ConnectionKey, reason: DisconnectReason) {
         self.leave_behind(key, reason);
+        self.leave_consumers(key, reason);
         let session = self.sessions.at_mut(key.slot);
         let listened = session.listens();
         let subscriptions = std::mem::take(&mut session.subscriptions);
@@ -168,6 +171,10 @@ impl Worker {
             }
             Call::Inbox { channel, call } => return self.call_inbox(ticket, channel, call),
             Call::Purge { channel, through } => return self.call_purge(ticket, channel, through),
+            Call::Consumers { channel, order } => {
+                let origin = Origin::Call { ticket };
+                return self.order_consumers(Box::new(Ask { origin, channel, order }));
+            }
             Call::Connections(query) => self.list_connections(&query),
             Call::Connection(key) => {
                 // The same as the list shows: nobody is there before `connected` and after `goaway`.

@@ -15,7 +15,14 @@ impl Worker {
     pub(crate) fn may_open(&self, channel: &ChannelKey, request: &Parked) -> bool {
         let own = match (&channel.audience, request) {
             (Audience::Everyone, _) | (Audience::User(_), Parked::Attach(_)) => true,
-            (Audience::User(_), Parked::Publish(_) | Parked::History(_) | Parked::Purge { .. } | Parked::Inbox(_))
+            (
+                Audience::User(_),
+                Parked::Publish(_)
+                | Parked::History(_)
+                | Parked::Purge { .. }
+                | Parked::Inbox(_)
+                | Parked::Consumers(_),
+            )
             | (Audience::Named(_), _) => false,
         };
         own || self.homes.len() < self.options.bounds.channels
@@ -37,6 +44,10 @@ impl Worker {
                 self.refuse_inbox(*ask, rejection);
             }
             Parked::Purge { ticket, channel, .. } => self.answer_call(ticket, Answer::Purged(Err(too_many(channel)))),
+            Parked::Consumers(ask) => {
+                let rejection = too_many(ask.channel.clone());
+                self.answer_order(ask, Err(rejection));
+            }
             Parked::Attach(attach) => self.refuse_attach(*attach, Refusal::Crowded),
         }
     }

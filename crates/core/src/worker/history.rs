@@ -15,7 +15,7 @@ use super::rewinding::Seeker;
 use crate::command::{History, Listen};
 use crate::event::{Event, Outcome};
 use crate::history::{At, HistoryPage, Query};
-use crate::id::{ChannelKey, ConnectionKey, SlotKey};
+use crate::id::{ChannelKey, ConnectionKey, ConsumerName, SlotKey};
 use crate::inbox::Actor;
 use crate::limits;
 use crate::position::Offset;
@@ -33,6 +33,8 @@ pub(crate) enum Reader {
     Pull(super::peers::Pull),
     /// A question about the past.
     History(Box<Reading>),
+    /// A durable consumer, which looks again.
+    Consumer { home: SlotKey, name: ConsumerName },
     /// An attach request that depends on what is kept.
     Attach(Box<super::peers::Attach>),
 }

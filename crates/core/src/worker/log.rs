@@ -115,6 +115,7 @@ impl Worker {
                 Parked::Publish(draft) => self.settle(draft.origin, Err(log_failure(failure))),
                 Parked::History(ask) => self.answer_history(ask.origin, Err(log_failure(failure))),
                 Parked::Purge { ticket, .. } => self.answer_call(ticket, Answer::Purged(Err(log_failure(failure)))),
+                Parked::Consumers(ask) => self.answer_order(ask, Err(log_failure(failure))),
                 Parked::Attach(attach) => self.refuse_attach(*attach, Refusal::Log(failure)),
                 Parked::Inbox(ask) => self.refuse_inbox(*ask, log_failure(failure)),
             }
@@ -156,7 +157,7 @@ impl Worker {
                 let page = Page::of_block(block, missing, from, bounds);
                 self.answer_pull(pull, page);
             }
-            Wanted::Here(_, Reader::History(_) | Reader::Attach(_)) | Wanted::Waits => {}
+            Wanted::Here(_, Reader::History(_) | Reader::Attach(_) | Reader::Consumer { .. }) | Wanted::Waits => {}
             Wanted::Ask { from } => self.read_log(key, from),
         }
     }

@@ -111,6 +111,7 @@ impl Worker {
         match reader {
             Reader::Pull(pull) => self.handle_pull(pull),
             Reader::History(reading) => self.read_on(reading),
+            Reader::Consumer { home, name } => self.consumer_read(home, &name, false),
             Reader::Attach(attach) => self.at_home(&attach.channel.clone(), Parked::Attach(attach)),
         }
     }
@@ -123,6 +124,7 @@ impl Worker {
                     self.log_reads.again_at.get_or_insert(self.now.time.after(limits::LOG_RETRY));
                 }
                 Reader::History(reading) => self.fail_reading(*reading, failure),
+                Reader::Consumer { home, name } => self.consumer_read(home, &name, true),
                 Reader::Attach(attach) => self.refuse_attach(*attach, Refusal::Log(failure)),
             }
         }

@@ -16,6 +16,8 @@ mod catch_up;
 mod channel;
 mod commands;
 mod connections;
+mod consumers;
+mod consuming;
 mod crowding;
 mod frames;
 mod history;
@@ -120,6 +122,12 @@ pub struct Worker {
     /// Who waits for the log to find a place in the past. Bounded by the credits of the askers and the front's permits.
     locating: HashMap<u64, Seeker>,
     next_location: u64,
+    /// Homes whose consumers wait for room in the queue to some worker.
+    starving: Vec<SlotKey>,
+    /// What consumers and their members have to tell each other, and finds no room. Bounded by the deliveries and the members there are.
+    mail: VecDeque<(WorkerId, Peer)>,
+    /// Bytes of messages that all consumers here hold.
+    consumers_bytes: u64,
     /// Attach requests that are made again, by age. Bounded by the subscriptions of sessions that connect.
     held: VecDeque<Held>,
     log_reads: LogReads,
@@ -180,6 +188,9 @@ impl Worker {
             blocks: Blocks::default(),
             locating: HashMap::new(),
             next_location: 0,
+            starving: Vec::new(),
+            mail: VecDeque::new(),
+            consumers_bytes: 0,
             held: VecDeque::new(),
             log_reads: LogReads::new(setup.workers),
             walk: None,
@@ -273,6 +284,14 @@ impl Worker {
                 self.handle_inbox_answer(*answer);
             }
             Peer::InboxNews(news) => self.handle_inbox_news(&news),
+            Peer::Consumers(ask) => self.order_consumers(ask),
+            Peer::ConsumersAnswer(ask, result) => {
+                self.peers.return_credit(from);
+                self.handle_consumers_answer(*ask, result);
+            }
+            Peer::HandOut(hand_out) => self.handle_hand_out(*hand_out),
+            Peer::Notice(notice) => self.handle_notice(*notice),
+            Peer::Seat(news) => self.handle_seat_news(from, *news),
             Peer::TakeOver(ask) => self.handle_take_over(*ask),
             Peer::TakenOver(taken) => {
                 self.peers.return_credit(from);
@@ -306,7 +325,7 @@ impl Worker {
     /// Whether something waits for room in the queue to a peer, so that it must not sleep over an `Input::Room` it could be told.
     #[must_use]
     pub fn wants_room(&self) -> bool {
-        self.peers.holds_notices() || !self.dirty.is_empty()
+        self.peers.holds_notices() || !self.dirty.is_empty() || !self.mail.is_empty() || !self.starving.is_empty()
     }
 
     /// Ends a turn: tells peers what is only worth telling once per turn.
@@ -315,6 +334,8 @@ impl Worker {
         let noticed = self.peers.send_notices();
         self.note_noticed(noticed);
         self.settle_dirty();
+        self.send_mail();
+        self.feed_starving();
         self.settle_taken();
         self.settle_held();
         self.settle_pulls();
@@ -355,6 +376,7 @@ impl Worker {
                     Timer::Session(key) => self.handle_session_deadline(key),
                     Timer::Channel(key) => self.handle_home_deadline(key),
                     Timer::Inbox(key) => self.handle_inbox_deadline(key),
+                    Timer::Consumers(key) => self.handle_consumers_deadline(key),
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::call::Answer;
 use super::peers::PeerMessage;
+use crate::consumers::Death;
 use crate::event::Event;
 use crate::history::At;
 use crate::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, SlotKey, UserId, WorkerId};
@@ -245,6 +246,13 @@ pub enum Lifecycle {
         pending: u32,
         /// Messages dropped since the last such event.
         dropped: u64,
+    },
+    /// A consumer has given a message up.
+    ConsumerDead {
+        /// Of which channel.
+        channel: ChannelKey,
+        /// Which message, and why.
+        death: Death,
     },
     /// A message was published in a channel whose rule asks for these events.
     MessagePublished {

@@ -15,9 +15,10 @@ use super::history::HistoryResult;
 use super::inbox::InboxNews;
 use super::input::LogFailure;
 use super::output::Output;
+use crate::consumers::{Ask, Delivery, Done, Membership, Notice};
 use crate::event::Outcome;
 use crate::history::{Page, Query};
-use crate::id::{AppId, ChannelKey, ConnectionKey, DeviceId, SlotKey, UserId, WorkerId};
+use crate::id::{AppId, ChannelKey, ConnectionKey, ConsumerName, DeviceId, SlotKey, UserId, WorkerId};
 use crate::inbox::{Actor, InboxAsk, Listener};
 use crate::options::Options;
 use crate::position::{Epoch, Gap, GapReason, Offset, Start};
@@ -45,6 +46,14 @@ pub(crate) enum Peer {
     Inbox(Box<InboxAsk>),
     InboxAnswer(Box<InboxAnswer>),
     InboxNews(Box<InboxNews>),
+    /// An order for the consumers of a channel.
+    Consumers(Box<Ask>),
+    ConsumersAnswer(Box<Ask>, Result<Done, Rejection>),
+    /// A message for a member of a consumer.
+    HandOut(Box<HandOut>),
+    Notice(Box<NoticeFor>),
+    /// What a home has to know of a member.
+    Seat(Box<SeatNews>),
     TakeOver(Box<TakeOver>),
     TakenOver(TakenOver),
     Succession(Vec<Succession>),
@@ -69,6 +78,7 @@ impl PeerMessage {
     pub fn cost(&self) -> u32 {
         match &self.0 {
             Peer::Deliver { record, .. } => record.cost(),
+            Peer::HandOut(hand_out) => hand_out.delivery.record.cost(),
             Peer::Attach(_)
             | Peer::Attached(_)
             | Peer::Refused(_)
@@ -78,6 +88,10 @@ impl PeerMessage {
             | Peer::Published(_)
             | Peer::History(_)
             | Peer::HistoryAnswer(_)
+            | Peer::Consumers(_)
+            | Peer::ConsumersAnswer(..)
+            | Peer::Notice(_)
+            | Peer::Seat(_)
             | Peer::TakeOver(_)
             | Peer::TakenOver(_)
             | Peer::Inbox(_)
@@ -94,6 +108,9 @@ impl PeerMessage {
     pub const fn takes_room(&self) -> bool {
         match self.0 {
             Peer::Deliver { .. }
+            | Peer::HandOut(_)
+            | Peer::Notice(_)
+            | Peer::Seat(_)
             | Peer::Behind { .. }
             | Peer::Interest { .. }
             | Peer::Succession(_)
@@ -107,6 +124,8 @@ impl PeerMessage {
             | Peer::Published(_)
             | Peer::History(_)
             | Peer::HistoryAnswer(_)
+            | Peer::Consumers(_)
+            | Peer::ConsumersAnswer(..)
             | Peer::TakeOver(_)
             | Peer::TakenOver(_)
             | Peer::Inbox(_)
@@ -257,6 +276,39 @@ pub(crate) enum Succession {
     Settled { former: ConnectionKey, heir: ConnectionKey },
     /// The session goes on elsewhere.
     Ousted { connection: ConnectionKey },
+}
+
+/// A message on its way to a member of a consumer.
+#[derive(Debug)]
+pub(crate) struct HandOut {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) group: Option<ConsumerName>,
+    pub(crate) delivery: Delivery,
+}
+
+#[derive(Debug)]
+pub(crate) struct NoticeFor {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) notice: Notice,
+}
+
+/// What has become of a member's connection.
+#[derive(Debug)]
+pub(crate) struct SeatNews {
+    pub(crate) channel: ChannelKey,
+    pub(crate) member: Membership,
+    pub(crate) connection: ConnectionKey,
+    pub(crate) change: SeatChange,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SeatChange {
+    /// It takes no more; `gives_back`: and what it holds may go to others at once.
+    Gone { gives_back: bool },
+    /// It had no room for this message.
+    Bounced { offset: Offset },
+    /// It has room again.
+    Awake,
 }
 
 #[derive(Debug)]
@@ -418,10 +470,22 @@ impl Peers {
 
     /// Tells a home how many listen, if there is room.
     pub(crate) fn send_interest(&mut self, to: WorkerId, interest: Peer) -> Result<(), Peer> {
-        if !self.take_room(to, 0) {
-            return Err(interest);
+        self.send_if_room(to, interest)
+    }
+
+    /// Whether a message of this cost would find room.
+    pub(crate) fn has_room(&self, to: WorkerId, bytes: u32) -> bool {
+        let link = &self.links[usize::from(to.0)];
+        link.room_entries > 0 && link.room_bytes >= u64::from(bytes)
+    }
+
+    /// Sends what needs room, or hands it back.
+    pub(crate) fn send_if_room(&mut self, to: WorkerId, message: Peer) -> Result<(), Peer> {
+        let message = PeerMessage(message);
+        if !self.take_room(to, message.cost()) {
+            return Err(message.0);
         }
-        self.send(to, interest);
+        self.outputs.push_back(Output::Peer { to, message });
         Ok(())
     }
 }

@@ -170,6 +170,7 @@ impl Worker {
         }
         let after = home.ring.bytes();
         let (message_events, queues) = (home.message_events, home.queues.is_some());
+        let has_consumers = home.consumers.is_some();
         self.history_bytes = self.history_bytes + after - before;
         if let Some((pending, published)) = settled {
             for waiter in pending.waiters {
@@ -182,6 +183,9 @@ impl Worker {
         }
         if queues {
             self.settle_inbox(key);
+        }
+        if has_consumers {
+            self.pump_consumers(key);
         }
         self.arm_home(key);
         self.fit_history_budget();

@@ -55,6 +55,7 @@ impl Worker {
         let position = Position { epoch: home.ring.epoch().clone(), offset: through };
         self.answer_call(ticket, Answer::Purged(Ok(position)));
         self.settle_inbox(key);
+        self.purge_consumers(key, through);
         self.arm_home(key);
     }
 

@@ -95,7 +95,9 @@ impl Worker {
                     let reason = reason(page.missing);
                     reading.take(page, reason, home.inbox.as_deref());
                 }
-                Wanted::Here(_, Reader::Pull(_) | Reader::Attach(_)) | Wanted::Waits => return,
+                Wanted::Here(_, Reader::Pull(_) | Reader::Attach(_) | Reader::Consumer { .. }) | Wanted::Waits => {
+                    return;
+                }
                 Wanted::Ask { from } => return self.read_log(key, from),
             }
         }

@@ -168,10 +168,14 @@ impl Worker {
             session.handle_ping_progress(self.now.time, left);
         }
         session.outbox.consume(count, &mut self.pool);
-        if session.outbox.is_empty() && !session.subscriptions.is_empty() {
+        if session.outbox.is_empty() {
+            let slow = session.profile.extras.as_ref().is_some_and(|it| it.consuming.iter().any(|entry| entry.slow));
             let behind = |it: &Subscription| matches!(it.link, Link::Behind { .. });
             if session.subscriptions.iter().any(behind) {
                 self.schedule_pull(key.slot);
+            }
+            if slow {
+                self.wake_consuming(key);
             }
         }
         if is_first {

@@ -195,10 +195,22 @@ impl FrontDoor {
     /// # Errors
     /// `overloaded` when no place became free in time, `unavailable` when the worker stops, `timeout` when it does not answer.
     pub(crate) async fn ask(&self, message: impl FnOnce(Waiting) -> FrontMessage) -> Result<Reply, Rejection> {
+        self.ask_patiently(Duration::ZERO, message).await
+    }
+
+    /// The same where the answer itself may wait for something.
+    ///
+    /// # Errors
+    /// As [`FrontDoor::ask`].
+    pub(crate) async fn ask_patiently(
+        &self,
+        wait: Duration,
+        message: impl FnOnce(Waiting) -> FrontMessage,
+    ) -> Result<Reply, Rejection> {
         let (sender, answer) = oneshot::channel();
         let place = self.place().await?;
         self.send(message(Waiting { sender, _place: place }));
-        match tokio::time::timeout(ANSWER_DEADLINE, answer).await {
+        match tokio::time::timeout(ANSWER_DEADLINE + wait, answer).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(_)) => Err(Rejection::new(RejectionKind::Unavailable, "the server is stopping")),
             Err(_) => Err(Rejection::new(RejectionKind::Timeout, "no answer in time; what became of it is unknown")),

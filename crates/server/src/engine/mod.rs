@@ -20,10 +20,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::{Poll, Token};
 use realtime_connector_core::command::Command;
+use realtime_connector_core::consumers::{Done, Order};
 use realtime_connector_core::event::{Event, Subscribed};
 use realtime_connector_core::history::{Query, Rest};
 use realtime_connector_core::id::{ChannelKey, ChannelName, ConnectionId, ConnectionKey, WorkerId};
@@ -54,6 +55,9 @@ const LIFECYCLE_QUEUE: usize = 16_384;
 /// Tokens that may wait for the authenticator.
 const ASK_QUEUE: usize = 1_024;
 
+/// Services that may wait for messages of durable consumers: each holds a place among the calls of a worker, which has four times as many.
+const POLLS_MAX: usize = 1_024;
+
 /// A token to verify for a connection that sent it in its first frame.
 pub(crate) struct AskRequest {
     pub(crate) worker: WorkerId,
@@ -83,6 +87,8 @@ pub(crate) struct Node {
     pub(crate) stopped: Stopped,
     lifecycle_dropped: AtomicU64,
     next_worker: AtomicUsize,
+    /// Services that wait for messages of durable consumers.
+    polls: Arc<AtomicUsize>,
     /// That of the store, if there is one.
     store: Option<Pulse>,
     /// Connections, from when they were handed over until everything that is said to them has left.
@@ -156,6 +162,7 @@ impl Engine {
             stopped: Stopped::default(),
             lifecycle_dropped: AtomicU64::new(0),
             next_worker: AtomicUsize::new(0),
+            polls: Arc::default(),
             store: kept.store,
             talking: AtomicUsize::new(0),
             failed: watch::Sender::new(false),
@@ -353,6 +360,7 @@ impl Node {
             Answer::Published(_)
             | Answer::History(_)
             | Answer::Inbox(_)
+            | Answer::Consumers(_)
             | Answer::Connections { .. }
             | Answer::Connection(_)
             | Answer::Found(_)
@@ -378,6 +386,28 @@ impl Node {
         let call = Call::Inbox { channel, call };
         match self.door(home).ask(|reply| FrontMessage::Call { call, reply }).await? {
             Reply::Answer(Answer::Inbox(result)) => result,
+            Reply::Answer(_) | Reply::Event(_) => Err(bug()),
+        }
+    }
+
+    /// The place of one more service that waits for messages.
+    fn take_poll(&self) -> Result<Place, Rejection> {
+        Place::take(&self.polls, POLLS_MAX).ok_or_else(|| {
+            let rejection = Rejection::new(RejectionKind::Overloaded, "too many services wait for messages");
+            rejection.limit(POLLS_MAX as u64).retry_after_ms(1_000)
+        })
+    }
+
+    /// Asks the consumers of a channel. Whoever takes messages may wait for them, which is bounded apart from all other calls.
+    pub(crate) async fn consumers(&self, channel: ChannelKey, order: Order) -> Result<Done, Rejection> {
+        let home = self.home(&channel);
+        let wait = if let Order::Take { wait, .. } = &order { *wait } else { Duration::ZERO };
+        let place = if wait.is_zero() { None } else { Some(self.take_poll()?) };
+        let call = Call::Consumers { channel, order };
+        let answer = self.door(home).ask_patiently(wait, |reply| FrontMessage::Call { call, reply }).await;
+        drop(place);
+        match answer? {
+            Reply::Answer(Answer::Consumers(result)) => result,
             Reply::Answer(_) | Reply::Event(_) => Err(bug()),
         }
     }

@@ -9,6 +9,7 @@
 //! | `message.published` | `channel, id, time, type, data`, and `position?, userId?, key?, meta?` |
 //! | `inbox.queued` | `userId, pending, from, to, connections` |
 //! | `inbox.overflow` | `userId, pending, dropped` |
+//! | `consumer.dead` | `channel, consumer, position, attempts, reason, time`, and `id?` |
 //! | `events.dropped` | `count` |
 //!
 //! `sequence` counts the events of one connection from 1. They arrive in that order, and without a hole unless `events.dropped`
@@ -16,7 +17,9 @@
 
 use std::sync::Arc;
 
+use realtime_connector_core::consumers::Death;
 use realtime_connector_core::id::{Audience, ChannelKey, ConnectionId, MessageKey, UserId};
+use realtime_connector_core::position::Position;
 use realtime_connector_core::record::Record;
 use realtime_connector_core::rejection::Close;
 use realtime_connector_core::session::Provider;
@@ -30,7 +33,7 @@ use crate::app::App;
 use crate::message::value_of;
 
 /// Everything the server publishes.
-pub(crate) const SERVER_TYPES: [&str; 11] = [
+pub(crate) const SERVER_TYPES: [&str; 12] = [
     "client.connected",
     "client.resumed",
     "client.disconnected",
@@ -41,6 +44,7 @@ pub(crate) const SERVER_TYPES: [&str; 11] = [
     "message.published",
     "inbox.queued",
     "inbox.overflow",
+    "consumer.dead",
     "events.dropped",
 ];
 
@@ -96,6 +100,7 @@ pub(crate) fn log_connection(event: &Lifecycle) {
         | Lifecycle::ChannelVacated { .. }
         | Lifecycle::InboxQueued { .. }
         | Lifecycle::InboxOverflow { .. }
+        | Lifecycle::ConsumerDead { .. }
         | Lifecycle::MessagePublished { .. } => {}
     }
 }
@@ -145,6 +150,7 @@ fn spell(event: &Lifecycle) -> (&'static str, Map<String, Value>) {
             payload.insert("dropped".into(), (*dropped).into());
             ("inbox.overflow", payload)
         }
+        Lifecycle::ConsumerDead { channel, death } => ("consumer.dead", dead_letter(channel, death)),
         Lifecycle::MessagePublished { record } => ("message.published", message(record)),
     }
 }
@@ -172,6 +178,26 @@ fn of_channel(channel: &ChannelKey) -> Map<String, Value> {
     payload
 }
 
+fn dead_letter(channel: &ChannelKey, death: &Death) -> Map<String, Value> {
+    let mut payload = of_channel(channel);
+    payload.insert("consumer".into(), death.consumer.as_str().into());
+    payload.insert("position".into(), position_value(&death.letter.position));
+    payload.insert("attempts".into(), death.letter.attempts.into());
+    payload.insert("reason".into(), (&*death.letter.reason).into());
+    payload.insert("time".into(), death.letter.time.0.into());
+    if let Some(id) = &death.id {
+        payload.insert("id".into(), id.as_str().into());
+    }
+    payload
+}
+
+fn position_value(position: &Position) -> Value {
+    let mut object = Map::new();
+    object.insert("epoch".into(), position.epoch.as_str().into());
+    object.insert("offset".into(), position.offset.into());
+    Value::Object(object)
+}
+
 fn message(record: &Record) -> Map<String, Value> {
     let mut payload = of_channel(&record.channel);
     payload.insert("id".into(), record.id.as_str().into());
@@ -179,10 +205,7 @@ fn message(record: &Record) -> Map<String, Value> {
     payload.insert("type".into(), record.event_type.as_str().into());
     payload.insert("data".into(), parsed(&record.data));
     if let Some(position) = record.position() {
-        let mut object = Map::new();
-        object.insert("epoch".into(), position.epoch.as_str().into());
-        object.insert("offset".into(), position.offset.into());
-        payload.insert("position".into(), Value::Object(object));
+        payload.insert("position".into(), position_value(&position));
     }
     if let Some(user) = &record.user {
         payload.insert("userId".into(), user.as_str().into());
@@ -233,7 +256,8 @@ fn disconnected(reason: DisconnectReason) -> (&'static str, Option<u16>) {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use realtime_connector_core::id::{AppId, ChannelName, EventType, MessageId, SlotKey, WorkerId};
+    use realtime_connector_core::consumers::DeadLetter;
+    use realtime_connector_core::id::{AppId, ChannelName, ConsumerName, EventType, MessageId, SlotKey, WorkerId};
     use realtime_connector_core::position::Epoch;
     use realtime_connector_core::time::{Time, UnixMs};
     use serde_json::json;
@@ -276,6 +300,23 @@ mod tests {
             &ended(DisconnectReason::Server(Close::Normal)),
             "client.disconnected",
             json!({"connectionId": id, "reason": "closed", "sequence": 2}),
+        );
+    }
+
+    #[test]
+    fn a_dead_letter_is_told_with_its_place_and_its_reason() {
+        let channel = ChannelKey::named(AppId::default(), ChannelName::parse("jobs").expect("a name"));
+        let position = Position { epoch: Epoch::parse("k3f9").expect("an epoch"), offset: 7 };
+        let letter = DeadLetter { position, attempts: 5, reason: "no such account".into(), time: UnixMs(1_000) };
+        let consumer = ConsumerName::parse("mailers").expect("a name");
+        let death = Death { consumer, id: MessageId::parse("m1").ok(), letter };
+        check(
+            &Lifecycle::ConsumerDead { channel, death },
+            "consumer.dead",
+            json!({
+                "channel": "jobs", "consumer": "mailers", "position": {"epoch": "k3f9", "offset": 7}, "attempts": 5,
+                "reason": "no such account", "time": 1_000, "id": "m1",
+            }),
         );
     }
 

@@ -9,10 +9,10 @@ use realtime_connector_core::rejection::Rejection;
 use realtime_connector_core::worker::InboxCall;
 use realtime_connector_wire::json;
 
+use super::answer;
 use super::params::Params;
 use super::problem::Refusal;
-use super::schemas::{Empty, InboxAckBody, InboxPage};
-use super::{answer, body};
+use super::schemas::{Empty, InboxPage};
 use crate::app::App;
 
 /// See what waits for a user
@@ -49,23 +49,6 @@ pub(super) async fn list(State(app): State<Arc<App>>, request: Request) -> Resul
 pub(super) async fn clear(State(app): State<Arc<App>>, request: Request) -> Result<Response, Refusal> {
     let params = Params::read(request.uri(), &["userId"])?;
     app.node.change_inbox(inbox_of(&params)?, InboxCall::Clear).await?;
-    Ok(answer::empty())
-}
-
-/// Ack messages of a user's inbox
-///
-/// For all of the user's devices. The answer comes when it is as safe as the messages are.
-#[utoipa::path(
-    post, path = "/api/ack", tag = "messages", operation_id = "ack",
-    request_body = InboxAckBody,
-    responses((status = 200, description = "They will not come again", body = Empty)),
-)]
-pub(super) async fn ack(State(app): State<Arc<App>>, request: Request) -> Result<Response, Refusal> {
-    Params::none(request.uri())?;
-    let bytes = body::read(request, body::FRAME_BYTES_MAX).await?;
-    let ack = json::decode_inbox_ack_body(&bytes)?;
-    let call = InboxCall::Ack { epoch: ack.epoch, which: ack.which };
-    app.node.change_inbox(ChannelKey::user(AppId::default(), ack.user), call).await?;
     Ok(answer::empty())
 }
 

@@ -1,10 +1,12 @@
 //! The HTTP side: the router, and one file per resource.
 
+mod acks;
 pub(crate) mod answer;
 pub(crate) mod body;
 mod broadcast;
 mod channels;
 mod connections;
+mod consumers;
 pub(crate) mod cors;
 mod events;
 mod guard;
@@ -87,6 +89,7 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
     let events = Router::new().route("/api/events", get(events::handle)).route_layer(require_key());
     let connection = get(connections::get).delete(connections::end).patch(connections::set_meta);
     Router::new()
+        .route("/api/ack", post(acks::handle))
         .route("/api/broadcast", post(broadcast::handle))
         .route("/api/channel", get(channels::get))
         .route("/api/channels", get(channels::list))
@@ -94,10 +97,13 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/api/connections/{connectionId}", connection)
         .route("/api/connections/{connectionId}/subscribe", post(connections::subscribe))
         .route("/api/connections/{connectionId}/unsubscribe", post(connections::unsubscribe))
+        .route("/api/consume", post(consumers::take))
+        .route("/api/consumers", get(consumers::list).delete(consumers::delete))
+        .route("/api/dead-letters", get(consumers::dead_letters))
         .route("/api/history", get(history::handle))
         .route("/api/inbox", get(inbox::list).delete(inbox::clear))
-        .route("/api/ack", post(inbox::ack))
         .route("/api/purge", post(purge::handle))
+        .route("/api/requeue", post(consumers::requeue))
         .route("/api/openapi.json", get(openapi::handle))
         .route("/metrics", get(metrics::handle))
         .route_layer(require_key())

@@ -14,7 +14,9 @@ use utoipa::{Modify, OpenApi};
 use super::params::Params;
 use super::problem::Refusal;
 use super::schemas::Problem;
-use super::{answer, broadcast, channels, connections, events, health, history, inbox, info, metrics, purge};
+use super::{
+    acks, answer, broadcast, channels, connections, consumers, events, health, history, inbox, info, metrics, purge,
+};
 
 /// The document, written once.
 static DOCUMENT: LazyLock<String> =
@@ -28,6 +30,7 @@ static DOCUMENT: LazyLock<String> =
         license(name = "MIT", identifier = "MIT"),
     ),
     paths(
+        acks::handle,
         broadcast::handle,
         channels::list,
         channels::get,
@@ -37,11 +40,15 @@ static DOCUMENT: LazyLock<String> =
         connections::set_meta,
         connections::subscribe,
         connections::unsubscribe,
+        consumers::take,
+        consumers::list,
+        consumers::delete,
+        consumers::dead_letters,
+        consumers::requeue,
         events::handle,
         history::handle,
         inbox::list,
         inbox::clear,
-        inbox::ack,
         purge::handle,
         info::handle,
         handle,
@@ -55,6 +62,7 @@ static DOCUMENT: LazyLock<String> =
         (name = "messages", description = "Publish and look back"),
         (name = "channels", description = "What is in use"),
         (name = "connections", description = "Who is connected"),
+        (name = "consumers", description = "Take messages, ack them, and look after those that fail"),
         (name = "server", description = "The server itself"),
     ),
 )]
@@ -114,7 +122,7 @@ const WITH_BODY: [(&str, &str); 4] = [
 ];
 
 /// Of one request only. Where a status is in the lists above too, this says all that it can mean.
-const OF_ONE: [(&str, &str, &str); 4] = [
+const OF_ONE: [(&str, &str, &str); 9] = [
     (
         "broadcast",
         "403",
@@ -126,6 +134,11 @@ const OF_ONE: [(&str, &str, &str); 4] = [
         "403",
         "The `Host` or `Origin` may not use this server; or the connection is in as many channels as it may be (`limit_exceeded`)",
     ),
+    ("consume", "409", "The name is that of a group, or of a consumer that is none"),
+    ("ack", "404", "No such consumer, or it was not delivered"),
+    ("ack", "409", "Another member has it by now, its time to ack is over, or it is done already; or another `epoch`"),
+    ("listDeadLetters", "404", "No such consumer"),
+    ("requeue", "404", "No such consumer, or no such dead letter"),
     ("subscribeConnection", "409", "It was unsubscribed again before the subscription began"),
 ];
 

@@ -85,26 +85,6 @@ pub(super) struct InboxPage {
     next: Option<String>,
 }
 
-/// What to ack: `offsets`, or everything `upTo` one.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[expect(dead_code, reason = "describes what the wire crate reads")]
-pub(super) struct InboxAckBody {
-    /// `$inbox`.
-    #[schema(examples("$inbox"))]
-    consumer: String,
-    /// Whose inbox.
-    #[schema(min_length = 1, max_length = 128)]
-    user_id: String,
-    /// The epoch of the offsets; the present one if absent.
-    epoch: Option<String>,
-    /// These; at most 1,000.
-    #[schema(min_items = 1, max_items = 1000)]
-    offsets: Option<Vec<u64>>,
-    /// All up to this one.
-    up_to: Option<u64>,
-}
-
 /// Offsets for which there is no message.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "describes what the wire crate writes")]
@@ -138,6 +118,154 @@ pub(super) struct PurgeBody {
 #[expect(dead_code, reason = "describes what the wire crate writes")]
 pub(super) struct PurgeAnswer {
     position: Position,
+}
+
+/// Who takes messages, and how.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what the wire crate reads")]
+pub(super) struct ConsumeBody {
+    #[schema(min_length = 1, max_length = 255)]
+    channel: String,
+    /// The consumer, or the member of the group.
+    #[schema(min_length = 1, max_length = 128)]
+    consumer: String,
+    /// Its members compete: each message goes to one of them.
+    #[schema(min_length = 1, max_length = 128)]
+    group: Option<String>,
+    /// Where a new consumer begins: `"new"` (if absent), `"all"`, or after a position.
+    #[schema(value_type = Option<serde_json::Value>)]
+    from: Option<serde_json::Value>,
+    /// Messages, at most; 10 if absent.
+    #[schema(minimum = 1, maximum = 1_000)]
+    limit: Option<u32>,
+    /// How long to wait for messages where there are none; not at all if absent.
+    #[schema(minimum = 0, maximum = 30_000)]
+    wait_ms: Option<u32>,
+    /// Time to ack them; 30 s if absent.
+    #[schema(minimum = 1_000, maximum = 43_200_000)]
+    ack_wait_ms: Option<u32>,
+}
+
+/// What there is for a consumer.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes what the wire crate writes")]
+pub(super) struct ConsumeAnswer {
+    deliveries: Vec<Delivery>,
+    /// Everything up to here is done.
+    position: Position,
+    /// What the channel lost before the consumer got it.
+    gap: Option<Gap>,
+}
+
+/// A message that has to be acked.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes what the wire crate writes")]
+pub(super) struct Delivery {
+    /// Which delivery of this message it is; the first one is 1.
+    attempt: u8,
+    /// As it is delivered to subscribers; its `offset` is what to ack.
+    #[schema(value_type = serde_json::Value)]
+    message: serde_json::Value,
+}
+
+/// What became of deliveries.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what the wire crate reads")]
+pub(super) struct AckBody {
+    /// The name of the consumer, or `$inbox`.
+    #[schema(min_length = 1, max_length = 128)]
+    consumer: String,
+    /// Of a consumer: its channel.
+    #[schema(min_length = 1, max_length = 255)]
+    channel: Option<String>,
+    /// Of `$inbox`: whose.
+    #[schema(min_length = 1, max_length = 128)]
+    user_id: Option<String>,
+    #[schema(min_length = 1, max_length = 128)]
+    group: Option<String>,
+    /// The epoch of the messages; the present one if absent.
+    epoch: Option<String>,
+    /// Which; or `upTo`.
+    #[schema(min_items = 1, max_items = 1_000)]
+    offsets: Option<Vec<u64>>,
+    /// All that were delivered to this consumer up to here.
+    up_to: Option<u64>,
+    /// `done` if absent.
+    outcome: Option<AckOutcome>,
+    /// With `retry`: not before.
+    #[schema(minimum = 0, maximum = 86_400_000)]
+    delay_ms: Option<u32>,
+    /// With `dead`: at most 256 bytes.
+    reason: Option<String>,
+}
+
+/// See `outcome`.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes what the wire crate reads")]
+pub(super) enum AckOutcome {
+    Done,
+    Retry,
+    Dead,
+    Progress,
+}
+
+/// A durable consumer of a channel.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Consumer {
+    consumer: String,
+    /// Whether it is a group.
+    group: bool,
+    /// Everything up to here is done.
+    position: Position,
+    /// Members that are there.
+    members: u32,
+    /// Messages that are not done.
+    pending: u64,
+    /// Of these, with a member.
+    outstanding: u32,
+    /// Dead letters.
+    dead: u32,
+    /// Dead letters dropped because there were more than 1,000.
+    dead_dropped: u64,
+    /// Messages that the channel lost before they were done.
+    lost: u64,
+}
+
+/// A message given up on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeadLetter {
+    /// Where the message is, as long as its channel keeps it.
+    position: Position,
+    /// How often it was delivered.
+    attempts: u8,
+    reason: String,
+    /// When it was given up, in milliseconds since 1970.
+    time: u64,
+}
+
+/// Dead letters to give back.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes what the wire crate reads")]
+pub(super) struct RequeueBody {
+    #[schema(min_length = 1, max_length = 255)]
+    channel: String,
+    /// The consumer, or the group.
+    #[schema(min_length = 1, max_length = 128)]
+    consumer: String,
+    /// Which; all if absent.
+    #[schema(min_items = 1, max_items = 1_000)]
+    offsets: Option<Vec<u64>>,
+}
+
+/// How many come again.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes what the wire crate writes")]
+pub(super) struct RequeueAnswer {
+    requeued: u32,
 }
 
 /// Nothing to tell: `{}`.

@@ -80,6 +80,8 @@ const fn is_wanted(event: &Event) -> bool {
         | Event::Pong { reference, .. } => reference.is_some(),
         Event::Connected(_)
         | Event::Message(_)
+        | Event::Delivery(_)
+        | Event::Consumer(_)
         | Event::Gap { .. }
         | Event::Ping
         | Event::Heartbeat

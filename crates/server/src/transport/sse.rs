@@ -129,6 +129,7 @@ async fn posted_connect(app: &App, parts: &Parts, request_body: Body) -> Result<
             | Command::Unsubscribe { .. }
             | Command::Publish(_)
             | Command::History(_)
+            | Command::Consume(_)
             | Command::Ack(_)
             | Command::Inbox(_)
             | Command::Meta { .. }

@@ -6,24 +6,53 @@ use std::time::Duration;
 use realtime_connector_core::acks::{AckOf, AckOutcome, Acknowledge, Which};
 use realtime_connector_core::command::Command;
 use realtime_connector_core::id::{ChannelName, ConsumerName};
-use realtime_connector_core::limits::{ACK_DELAY_MAX, ACK_OFFSETS_MAX, ACK_REASON_BYTES_MAX, SAFE_INTEGER_MAX};
-use realtime_connector_core::position::{Epoch, Offset};
-use realtime_connector_core::rejection::{Rejection, RejectionKind};
+use realtime_connector_core::limits::{ACK_DELAY_MAX, ACK_REASON_BYTES_MAX, SAFE_INTEGER_MAX};
+use realtime_connector_core::position::Epoch;
+use realtime_connector_core::rejection::Rejection;
 
-use super::fields::{Object, Value};
+use super::consumers;
+use super::fields::{Object, Shape, Value};
+use super::inbox::{self, InboxAck};
+use super::utf8;
 use super::write::alternatives;
 
-const SERVED: &[&str] = &["consumer", "channel", "epoch", "offsets", "upTo", "outcome", "delayMs", "reason"];
+const SERVED: &[&str] = &["consumer", "group", "channel", "epoch", "offsets", "upTo", "outcome", "delayMs", "reason"];
 /// The name of the own inbox among consumers.
 pub(super) const INBOX: &str = "$inbox";
 
 pub(super) fn decode(object: &Object<'_>) -> Result<Command, Rejection> {
+    read(object).map(|ack| Command::Ack(Box::new(ack)))
+}
+
+/// What `POST /api/ack` says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AckBody {
+    /// About the inbox of a user.
+    Inbox(InboxAck),
+    /// About deliveries of a durable consumer.
+    Deliveries(Acknowledge),
+}
+
+/// Reads the body of `POST /api/ack`, which has the fields of the frame, and `userId` with `$inbox`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn decode_ack_body(body: &[u8]) -> Result<AckBody, Rejection> {
+    let object = Object::read(utf8(body)?, Shape::Plain);
+    object.check()?;
+    if object.required("consumer")?.text()? == INBOX {
+        return inbox::read_ack(&object).map(AckBody::Inbox);
+    }
+    read(&object).map(AckBody::Deliveries)
+}
+
+fn read(object: &Object<'_>) -> Result<Acknowledge, Rejection> {
     object.only("ack", SERVED, &[])?;
     let of = of(object)?;
     let epoch = epoch(object)?;
     let which = which(object)?;
     let outcome = outcome(object, &of)?;
-    Ok(Command::Ack(Box::new(Acknowledge { of, epoch, which, outcome })))
+    Ok(Acknowledge { of, epoch, which, outcome })
 }
 
 pub(super) fn epoch(object: &Object<'_>) -> Result<Option<Epoch>, Rejection> {
@@ -37,34 +66,24 @@ fn of(object: &Object<'_>) -> Result<AckOf, Rejection> {
     let consumer = object.required("consumer")?;
     let channel = object.get("channel");
     if consumer.text()? == INBOX {
-        return match channel {
+        let other = channel.or_else(|| object.get("group"));
+        return match other {
             None => Ok(AckOf::Inbox),
             Some(channel) => Err(channel.refuse("means nothing with '$inbox', which has a channel of its own")),
         };
     }
     let consumer = consumer.name(ConsumerName::parse)?;
-    Ok(AckOf::Consumer { consumer, channel: object.required("channel")?.name(ChannelName::parse)? })
+    let group = object.optional("group", |value| value.name(ConsumerName::parse))?;
+    Ok(AckOf::Consumer { consumer, group, channel: object.required("channel")?.name(ChannelName::parse)? })
 }
 
 pub(super) fn which(object: &Object<'_>) -> Result<Which, Rejection> {
     match (object.get("offsets"), object.get("upTo")) {
-        (Some(offsets), None) => self::offsets(&offsets).map(Which::Offsets),
+        (Some(offsets), None) => consumers::offsets(&offsets).map(Which::Offsets),
         (None, Some(up_to)) => up_to.integer(1, SAFE_INTEGER_MAX).map(Which::UpTo),
         (Some(_), Some(_)) => Err(Rejection::field(object.place("upTo"), "must not stand beside 'offsets'")),
         (None, None) => Err(Rejection::field(object.place("offsets"), "is missing, and so is 'upTo'")),
     }
-}
-
-fn offsets(value: &Value<'_>) -> Result<Vec<Offset>, Rejection> {
-    let Some(values) = value.list(ACK_OFFSETS_MAX)? else {
-        let message = format!("must be at most {ACK_OFFSETS_MAX} offsets");
-        let rejection = Rejection::new(RejectionKind::TooLarge, message).limit(ACK_OFFSETS_MAX as u64);
-        return Err(rejection.at(value.field.clone()));
-    };
-    if values.is_empty() {
-        return Err(value.refuse("must be at least one offset"));
-    }
-    values.iter().map(|value| value.integer(1, SAFE_INTEGER_MAX)).collect()
 }
 
 fn outcome(object: &Object<'_>, of: &AckOf) -> Result<AckOutcome, Rejection> {

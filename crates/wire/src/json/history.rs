@@ -57,7 +57,7 @@ pub(super) fn start(object: &Object<'_>) -> Result<Start, Rejection> {
     }
 }
 
-fn position(value: &Value<'_>) -> Result<Position, Rejection> {
+pub(super) fn position(value: &Value<'_>) -> Result<Position, Rejection> {
     let object = value.object()?;
     object.only("a position", &["epoch", "offset"], &[])?;
     let epoch = object.required("epoch")?;
@@ -262,7 +262,7 @@ pub(super) fn write_gap(out: &mut Vec<u8>, channel: &ChannelKey, gap: &Gap, posi
     writer.end();
 }
 
-fn write_gap_fields(writer: &mut Writer<'_>, gap: &Gap) {
+pub(super) fn write_gap_fields(writer: &mut Writer<'_>, gap: &Gap) {
     if let Some((from, to)) = gap.range {
         writer.integer("from", from);
         writer.integer("to", to);

@@ -8,11 +8,10 @@ use realtime_connector_core::limits::{HISTORY_PAGE, HISTORY_PAGE_MAX};
 use realtime_connector_core::position::{Epoch, Offset};
 use realtime_connector_core::rejection::Rejection;
 
-use super::acks::{INBOX, epoch, which};
-use super::fields::{Object, Shape, Value};
+use super::acks::{epoch, which};
+use super::fields::{Object, Value};
 use super::history::{parse_rest, rest_to_string};
 use super::publish::write_message;
-use super::utf8;
 use super::write::{Writer, alternatives, list};
 use realtime_connector_core::acks::Which;
 
@@ -75,20 +74,10 @@ pub struct InboxAck {
     pub which: Which,
 }
 
-/// Reads the body of `POST /api/ack` about an inbox: `{"consumer":"$inbox","userId":…, "offsets":[…] | "upTo":…, "epoch"?}`.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn decode_inbox_ack_body(body: &[u8]) -> Result<InboxAck, Rejection> {
-    let object = Object::read(utf8(body)?, Shape::Plain);
-    object.check()?;
-    object.only("an ack", &["consumer", "userId", "epoch", "offsets", "upTo"], &[])?;
-    let consumer = object.required("consumer")?;
-    if consumer.text()? != INBOX {
-        return Err(consumer.refuse(format!("must be '{INBOX}'")));
-    }
+pub(super) fn read_ack(object: &Object<'_>) -> Result<InboxAck, Rejection> {
+    object.only("an ack of '$inbox'", &["consumer", "userId", "epoch", "offsets", "upTo"], &[])?;
     let user = object.required("userId")?.name(UserId::parse)?;
-    Ok(InboxAck { user, epoch: epoch(&object)?, which: which(&object)? })
+    Ok(InboxAck { user, epoch: epoch(object)?, which: which(object)? })
 }
 
 /// Writes a page as an object of its own: the answer of `GET /api/inbox`.

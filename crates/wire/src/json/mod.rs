@@ -8,6 +8,7 @@
 //! - This module knows no framing; WebSocket and SSE are [`crate::websocket`] and [`crate::sse`].
 
 mod acks;
+mod consumers;
 mod error;
 mod fields;
 mod history;
@@ -22,11 +23,16 @@ use realtime_connector_core::event::{Event, Outcome};
 use realtime_connector_core::id::ConnectionId;
 use realtime_connector_core::rejection::{Rejection, RejectionKind};
 
+pub use acks::{AckBody, decode_ack_body};
+pub use consumers::{
+    Requeue, Take, decode_requeue_body, decode_take_body, write_consumers, write_dead_letters, write_requeued,
+    write_taken,
+};
 pub use error::{close_code, code, problem_json, problem_json_as, write_rejection};
 pub use history::{
     Purge, decode_purge_body, parse_position, position_to_string, query_of, write_history, write_purged,
 };
-pub use inbox::{InboxAck, decode_inbox_ack_body, parse_inbox_cursor, parse_inbox_mode, write_inbox};
+pub use inbox::{InboxAck, parse_inbox_cursor, parse_inbox_mode, write_inbox};
 pub use publish::{BROADCAST_MESSAGES_MAX, Broadcast, decode_broadcast, write_published};
 pub use scan::{DEPTH_MAX, is_deep};
 pub use session::{
@@ -46,9 +52,9 @@ pub const FRAME_OVERHEAD_BYTES: usize = 16 * 1024;
 
 /// Ops of clients that are served.
 const SERVED: &[&str] =
-    &["connect", "ping", "subscribe", "unsubscribe", "publish", "history", "ack", "inbox", "meta", "close"];
+    &["connect", "ping", "subscribe", "unsubscribe", "publish", "history", "consume", "ack", "inbox", "meta", "close"];
 /// Ops of clients that are reserved for features to come.
-const RESERVED: &[&str] = &["auth", "presence", "typing", "receipts", "watch", "status", "consume"];
+const RESERVED: &[&str] = &["auth", "presence", "typing", "receipts", "watch", "status"];
 
 /// Bounds of what is decoded that an operator may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +164,7 @@ fn decode_command(object: &Object<'_>, limits: &DecodeLimits) -> Result<Command,
         "unsubscribe" => session::decode_unsubscribe(object),
         "publish" => publish::decode(object, limits),
         "history" => history::decode(object),
+        "consume" => consumers::decode(object),
         "ack" => acks::decode(object),
         "inbox" => inbox::decode(object),
         "meta" => session::decode_meta(object),
@@ -184,6 +191,7 @@ pub fn write_event(out: &mut Vec<u8>, event: &Event, secrets: &dyn Secrets) {
                 Outcome::Published(published) => publish::write_published_fields(&mut writer, published),
                 Outcome::History(page) => history::write_history_fields(&mut writer, page, None),
                 Outcome::Inbox(page) => inbox::write_inbox_fields(&mut writer, page),
+                Outcome::Consuming(joined) => consumers::write_joined_fields(&mut writer, joined),
             }
             writer.end();
         }
@@ -195,6 +203,8 @@ pub fn write_event(out: &mut Vec<u8>, event: &Event, secrets: &dyn Secrets) {
         Event::Subscribed { reference, subscribed } => session::write_subscribed(out, *reference, subscribed),
         Event::Unsubscribed { reference, channel } => session::write_unsubscribed(out, *reference, channel),
         Event::Message(record) => publish::write_message(out, record),
+        Event::Delivery(delivery) => consumers::write_delivery(out, delivery),
+        Event::Consumer(notice) => consumers::write_notice(out, notice),
         Event::Gap { channel, gap, position } => history::write_gap(out, channel, gap, position),
         Event::Ping => Writer::frame(out, "ping", None).end(),
         Event::Heartbeat | Event::Probe(_) => {}
@@ -213,6 +223,8 @@ pub(crate) const fn op(event: &Event) -> Option<&'static str> {
         Event::Subscribed { .. } => Some("subscribed"),
         Event::Unsubscribed { .. } => Some("unsubscribed"),
         Event::Message(_) => Some("message"),
+        Event::Delivery(_) => Some("delivery"),
+        Event::Consumer(_) => Some("consumer"),
         Event::Gap { .. } => Some("gap"),
         Event::Ping => Some("ping"),
         Event::Heartbeat | Event::Probe(_) => None,
@@ -230,6 +242,7 @@ pub(crate) fn event_bytes(event: &Event) -> usize {
     const SUBSCRIPTION_BYTES: usize = 160;
     match event {
         Event::Message(record) => publish::message_bytes(record),
+        Event::Delivery(delivery) => consumers::delivery_bytes(delivery),
         Event::Connected(connected) => 2 * ANSWER_BYTES + SUBSCRIPTION_BYTES * connected.subscriptions.len(),
         Event::Ping | Event::Heartbeat | Event::Probe(_) => 16,
         Event::Inbox { cancelled, .. } => ANSWER_BYTES + 8 * cancelled.len(),
@@ -241,6 +254,7 @@ pub(crate) fn event_bytes(event: &Event) -> usize {
         | Event::Subscribed { .. }
         | Event::Unsubscribed { .. }
         | Event::Gap { .. }
+        | Event::Consumer(_)
         | Event::Pong { .. }
         | Event::Goaway { .. } => ANSWER_BYTES,
     }

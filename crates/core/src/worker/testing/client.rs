@@ -9,7 +9,7 @@ use crate::command::Connect;
 use crate::cursor::CursorPositions;
 use crate::frame::{Dialect, Frame};
 use crate::history::Rest;
-use crate::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, UserId};
+use crate::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, ConsumerName, UserId};
 use crate::position::Start;
 use crate::publish::PublishResult;
 use crate::record::Record;
@@ -82,6 +82,10 @@ pub(crate) struct Client {
     pub(crate) results: Vec<(u64, PublishResult)>,
     /// Payloads of ephemeral messages it has read.
     pub(crate) signals: Vec<Arc<Record>>,
+    /// Numbers of commands that were answered with nothing but yes.
+    pub(crate) done: Vec<u64>,
+    /// Deliveries of consumers it has read, with their attempt.
+    pub(crate) deliveries: Vec<(ConsumerName, Arc<Record>, u8)>,
     /// Messages written to its socket, read or not.
     pub(crate) messages_written: u64,
     /// Offsets in excluded gaps that were written to its socket.

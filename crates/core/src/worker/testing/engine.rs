@@ -8,12 +8,13 @@ use super::node::{Caller, Node};
 use super::render;
 use super::streams::Facts;
 use crate::command::Ack;
+use crate::consumers::Order;
 use crate::cursor::CursorPositions;
 use crate::event::{Event, Outcome};
 use crate::frame::Frame;
 use crate::id::{ChannelKey, ConnectionKey, WorkerId};
 use crate::rejection::{Close, Lost, Rejection, RejectionKind};
-use crate::worker::peers::Peer;
+use crate::worker::peers::{Peer, SeatChange};
 use crate::worker::{Answer, Input, Output};
 
 /// Rounds after which a node that still moves is broken.
@@ -247,6 +248,9 @@ impl Node {
             Output::Replied { ticket, event } => self.answer(ticket, &event),
             Output::Answered { ticket, answer } => {
                 assert_eq!(self.tickets.remove(&ticket), Some(Caller::Api), "one answer to each call");
+                if let (Some((channel, order)), Answer::Consumers(result)) = (self.orders.remove(&ticket), &answer) {
+                    self.handed.answered(&channel, &order, result.as_ref().ok());
+                }
                 let line = render::answer(&answer);
                 self.observe("api", &line);
                 if let Answer::History(Ok(page)) = answer {
@@ -284,7 +288,29 @@ impl Node {
             }
             assert!(debt.requests <= bounds.credits, "more requests than credits");
         }
+        self.note_consumers(&message.0);
         self.queues[index].push_back(message);
+    }
+
+    fn note_consumers(&mut self, message: &Peer) {
+        if let Peer::Consumers(ask) = message {
+            self.handed.said(&ask.channel, &ask.order);
+            if let Order::Leave { member } = &ask.order {
+                self.handed.gives_back(&ask.channel, member.cursor());
+            }
+        } else if let Peer::ConsumersAnswer(ask, result) = message {
+            self.handed.answered(&ask.channel, &ask.order, result.as_ref().ok());
+        } else if let Peer::HandOut(hand_out) = message {
+            let cursor = hand_out.group.as_ref().unwrap_or(&hand_out.delivery.consumer);
+            self.handed.handed(cursor, &hand_out.delivery);
+        } else if let Peer::Seat(news) = message {
+            match news.change {
+                SeatChange::Gone { gives_back: false } | SeatChange::Awake => {}
+                SeatChange::Gone { gives_back: true } | SeatChange::Bounced { .. } => {
+                    self.handed.gives_back(&news.channel, news.member.cursor());
+                }
+            }
+        }
     }
 
     /// The answer to a POST, or to a call that is answered like a command.
@@ -366,6 +392,8 @@ impl Node {
             | Event::Subscribed { .. }
             | Event::Unsubscribed { .. }
             | Event::Message(_)
+            | Event::Delivery(_)
+            | Event::Consumer(_)
             | Event::Ping
             | Event::Heartbeat
             | Event::Probe(_)
@@ -399,6 +427,7 @@ impl Node {
             Event::Unsubscribed { channel, .. } => it.streams.end(channel, by_call),
             Event::Message(record) if record.offset.is_none() => it.signals.push(record.clone()),
             Event::Message(record) => it.streams.message(record, facts),
+            Event::Ok { reference: Some(number), outcome: Outcome::Done } => it.done.push(*number),
             Event::Ok { reference: Some(number), outcome: Outcome::Published(published) } => {
                 it.results.push((*number, Ok(published.clone())));
             }
@@ -414,8 +443,12 @@ impl Node {
                 it.inputs.push_back(Input::Received { connection: it.key });
                 it.inputs.push_back(Input::Pong { connection: it.key, offset: *offset });
             }
+            Event::Delivery(delivery) => {
+                it.deliveries.push((delivery.consumer.clone(), delivery.record.clone(), delivery.attempt))
+            }
             Event::Ok { .. }
             | Event::Error { .. }
+            | Event::Consumer(_)
             | Event::Ping
             | Event::Heartbeat
             | Event::Probe(_)

@@ -20,15 +20,23 @@ pub(super) fn draft(input: &Input) -> Option<&Draft> {
 
 pub(super) fn is_request(message: &Peer) -> bool {
     match message {
-        Peer::Attach(_) | Peer::Pull(_) | Peer::Publish(_) | Peer::History(_) | Peer::TakeOver(_) | Peer::Inbox(_) => {
-            true
-        }
+        Peer::Attach(_)
+        | Peer::Pull(_)
+        | Peer::Publish(_)
+        | Peer::History(_)
+        | Peer::Inbox(_)
+        | Peer::Consumers(_)
+        | Peer::TakeOver(_) => true,
         Peer::Attached(_)
         | Peer::HistoryAnswer(_)
         | Peer::TakenOver(_)
         | Peer::Refused(_)
         | Peer::Pulled(_)
         | Peer::Published(_)
+        | Peer::ConsumersAnswer(..)
+        | Peer::HandOut(_)
+        | Peer::Notice(_)
+        | Peer::Seat(_)
         | Peer::Deliver { .. }
         | Peer::Behind { .. }
         | Peer::InboxAnswer(_)
@@ -46,6 +54,7 @@ pub(super) fn is_answer(message: &Peer) -> bool {
         | Peer::Published(_)
         | Peer::HistoryAnswer(_)
         | Peer::InboxAnswer(_)
+        | Peer::ConsumersAnswer(..)
         | Peer::TakenOver(_) => true,
         Peer::Attach(_)
         | Peer::Inbox(_)
@@ -54,6 +63,10 @@ pub(super) fn is_answer(message: &Peer) -> bool {
         | Peer::TakeOver(_)
         | Peer::Pull(_)
         | Peer::Publish(_)
+        | Peer::Consumers(_)
+        | Peer::HandOut(_)
+        | Peer::Notice(_)
+        | Peer::Seat(_)
         | Peer::Deliver { .. }
         | Peer::Behind { .. }
         | Peer::Succession(_)
@@ -70,6 +83,8 @@ pub(super) fn count(frame: &Frame) -> (u64, u64) {
         }
         Event::Gap { .. }
         | Event::Connected(_)
+        | Event::Delivery(_)
+        | Event::Consumer(_)
         | Event::Ok { .. }
         | Event::Error { .. }
         | Event::Subscribed { .. }

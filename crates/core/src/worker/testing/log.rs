@@ -135,6 +135,12 @@ impl MemoryLog {
         self.high_water = self.high_water.max(head);
     }
 
+    /// The process has ended, and what was in memory with it.
+    pub(crate) fn forget_memory(&mut self) {
+        let gone: Vec<ChannelKey> = self.heads.keys().filter(|it| !self.persisted.contains(it)).cloned().collect();
+        gone.iter().for_each(|channel| self.forget(channel));
+    }
+
     /// Where the channel stands, or would stand.
     pub(crate) fn head(&self, channel: &ChannelKey) -> Offset {
         let unknown = if self.persisted.contains(channel) { 0 } else { self.high_water };

@@ -7,9 +7,11 @@
 
 mod client;
 mod engine;
+mod handed;
 mod kinds;
 mod log;
 mod node;
+mod orders;
 mod render;
 mod rest;
 mod rng;
@@ -20,6 +22,7 @@ mod streams;
 mod words;
 
 pub(crate) use client::Stage;
+pub(crate) use kinds::identify;
 pub(crate) use node::{Node, Plan};
 pub(crate) use rng::Rng;
 pub(crate) use script::check;

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::{Client, Stage};
+use super::handed::HandedBooks;
 use super::log::MemoryLog;
 use super::render;
 use super::rng::Rng;
 use super::state::MemoryState;
 use super::streams::Streams;
 use crate::command::{Command, Connect, Listen, Subscribe};
+use crate::consumers::Order;
 use crate::frame::Dialect;
 use crate::history::HistoryPage;
 use crate::id::{Audience, ChannelKey, ConnectionId, SlotKey, WorkerId};
@@ -112,12 +114,17 @@ pub(crate) struct Node {
     /// Pages of history that the application got.
     pub(crate) pages: VecDeque<HistoryPage>,
     pub(crate) lifecycle: VecDeque<String>,
+    /// Orders to consumers that came by call, by ticket.
+    pub(super) orders: BTreeMap<u64, (ChannelKey, Order)>,
+    pub(crate) handed: HandedBooks,
     /// Things that happened, to notice rest.
     pub(super) progress: u64,
     /// Messages that were queued when their connection ended, and offsets in excluded gaps.
     pub(super) discarded: (u64, u64),
     /// Ephemeral messages on their way to a home, or there.
     pub(super) signals: u64,
+    /// The process has been killed, and its figures began anew.
+    pub(super) restarted: bool,
     /// Calls of `handle_timeout`.
     pub(crate) wakes: u64,
     /// A running hash over everything anybody could observe.
@@ -161,9 +168,12 @@ impl Node {
             answers: VecDeque::new(),
             pages: VecDeque::new(),
             lifecycle: VecDeque::new(),
+            orders: BTreeMap::new(),
+            handed: HandedBooks::default(),
             progress: 0,
             discarded: (0, 0),
             signals: 0,
+            restarted: false,
             wakes: 0,
             digest: 0xcbf2_9ce4_8422_2325,
             recent: VecDeque::new(),
@@ -220,10 +230,50 @@ impl Node {
             next: None,
             results: Vec::new(),
             signals: Vec::new(),
+            done: Vec::new(),
+            deliveries: Vec::new(),
             messages_written: 0,
             excluded_written: 0,
         });
         self.clients.len() - 1
+    }
+
+    /// The process is killed and started again: connections, queues and memory are gone, the log of persisted channels and the state
+    /// beside it stay.
+    pub(crate) fn restart(&mut self) {
+        let count = self.workers.len();
+        for client in &mut self.clients {
+            client.stage = Stage::Gone;
+            client.inputs.clear();
+            client.socket.clear();
+        }
+        for queue in &mut self.queues {
+            queue.clear();
+        }
+        self.rooms.iter_mut().for_each(VecDeque::clear);
+        self.completions.iter_mut().for_each(VecDeque::clear);
+        self.front.iter_mut().for_each(VecDeque::clear);
+        self.debts = vec![Debt::default(); count * count];
+        self.reads = vec![0; count];
+        self.places = (0..count).map(|_| Places::default()).collect();
+        self.tickets.clear();
+        self.orders.clear();
+        self.handed.restart();
+        self.log.forget_memory();
+        self.restarted = true;
+        for id in 0..count {
+            let setup = Setup {
+                id: WorkerId(u8::try_from(id).expect("few")),
+                workers: count,
+                node: NODE,
+                seed: 99,
+                random: self.rng.number(),
+                options: self.plan.options.clone(),
+            };
+            self.workers[id] = Worker::new(setup, self.now);
+        }
+        (0..count).for_each(|worker| self.carry_out(worker));
+        self.settle();
     }
 
     fn reserve(&mut self, worker: usize) -> SlotKey {
@@ -257,6 +307,7 @@ impl Node {
             | Command::Unsubscribe { .. }
             | Command::Publish(_)
             | Command::History(_)
+            | Command::Consume(_)
             | Command::Ack(_)
             | Command::Inbox(_)
             | Command::Meta { .. }
@@ -290,6 +341,10 @@ impl Node {
             && let Some(client) = self.client_at(worker, connection)
         {
             self.clients[client].steered = true;
+        }
+        if let Call::Consumers { channel, order } = &call {
+            self.handed.said(channel, order);
+            self.orders.insert(ticket, (channel.clone(), order.clone()));
         }
         if let Call::Publish(draft) = &call {
             self.signals += u64::from(draft.ephemeral);
@@ -407,6 +462,9 @@ impl Node {
     }
 
     pub(super) fn note_lifecycle(&mut self, event: &Lifecycle) {
+        if let Lifecycle::ConsumerDead { channel, death } = event {
+            self.handed.died(channel, &death.consumer, death.letter.position.offset);
+        }
         let line = render::lifecycle(event);
         self.observe("app", &line);
         self.lifecycle.push_back(line);

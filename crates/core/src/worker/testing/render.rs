@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use crate::consumers::{Delivery, Done, News};
 use crate::event::{Event, Outcome, Published, Subscribed};
 use crate::history::HistoryPage;
 use crate::id::{Audience, ChannelKey, UserId};
@@ -45,6 +46,10 @@ pub(crate) fn event(event: &Event) -> String {
         Event::Ok { reference: number, outcome: Outcome::History(page) | Outcome::Inbox(page) } => {
             format!("ok{} {}", reference(*number), history(page))
         }
+        Event::Ok { reference: number, outcome: Outcome::Consuming(it) } => {
+            let lost = it.gap.as_ref().map_or_else(String::new, |gap| format!(" {}", lost(gap)));
+            format!("ok{} from {}{lost}", reference(*number), it.position.offset)
+        }
         Event::Error { reference: number, rejection } => {
             format!("error{} {}", reference(*number), self::rejection(rejection))
         }
@@ -55,6 +60,14 @@ pub(crate) fn event(event: &Event) -> String {
             format!("unsubscribed{} {}", reference(*number), channel(of))
         }
         Event::Message(record) => message(record),
+        Event::Delivery(it) => format!("{} gets {}", it.consumer, delivery(it)),
+        Event::Consumer(notice) => {
+            let news = match &notice.news {
+                News::Ended(rejection) => format!("ended {}", self::rejection(rejection)),
+                News::Gap(gap, _) => lost(gap),
+            };
+            format!("{} of {} {news}", notice.member.consumer, channel(&notice.channel))
+        }
         Event::Gap { channel: of, gap: it, position } => format!("{} {}", channel(of), gap(it, position.offset)),
         Event::Ping => "ping".to_owned(),
         Event::Heartbeat | Event::Probe(_) => "heartbeat".to_owned(),
@@ -83,6 +96,44 @@ fn subscribed(it: &Subscribed) -> String {
         Some(false) => " unrecovered",
     };
     format!("{} {}..{}{recovered}", channel(&it.channel), it.position.offset, it.head)
+}
+
+/// `jobs 4 hi again 2`: for the second time.
+fn delivery(it: &Delivery) -> String {
+    let again = if it.attempt == 1 { String::new() } else { format!(" again {}", it.attempt) };
+    format!("{}{again}", message(&it.record))
+}
+
+fn lost(gap: &Gap) -> String {
+    let lost = if gap.reason.lost() { "lost" } else { "without" };
+    gap.range.map_or_else(|| format!("{lost} an epoch"), |(from, to)| format!("{lost} {from}-{to}"))
+}
+
+fn done(done: &Done) -> String {
+    match done {
+        Done::Nothing => "done".to_owned(),
+        Done::Joined(it) => format!("from {}", it.position.offset),
+        Done::Taken(it) => {
+            let deliveries: Vec<String> = it.deliveries.iter().map(delivery).collect();
+            let lost = it.gap.as_ref().map_or_else(String::new, |gap| format!(" {}", lost(gap)));
+            format!("took [{}] from {}{lost}", deliveries.join(", "), it.position.offset)
+        }
+        Done::List(items) => {
+            let items = items.iter().map(|it| {
+                let lost = if it.lost == 0 { String::new() } else { format!(" lost {}", it.lost) };
+                format!(
+                    "{} at {} pending {} out {} dead {} by {}{lost}",
+                    it.name, it.position.offset, it.pending, it.outstanding, it.dead, it.members
+                )
+            });
+            format!("consumers {}", items.collect::<Vec<_>>().join(", "))
+        }
+        Done::DeadLetters(items, more) => {
+            let items = items.iter().map(|it| format!("{} after {}: {}", it.position.offset, it.attempts, it.reason));
+            format!("letters {}{}", items.collect::<Vec<_>>().join(", "), if *more { " …" } else { "" })
+        }
+        Done::Requeued(count) => format!("requeued {count}"),
+    }
 }
 
 fn message(record: &Record) -> String {
@@ -156,6 +207,8 @@ pub(crate) fn answer(answer: &Answer) -> String {
         Answer::Purged(Err(it)) => rejection(it),
         Answer::History(Ok(page)) => history(page),
         Answer::History(Err(it)) => rejection(it),
+        Answer::Consumers(Ok(it)) => done(it),
+        Answer::Consumers(Err(it)) => rejection(it),
         Answer::Connections { items, next } => {
             let users: String = items.iter().map(|item| format!(" {}", user(item.identity.user.as_ref()))).collect();
             format!("connections{users}{}", next.map_or("", |_| " …"))
@@ -215,6 +268,11 @@ pub(crate) fn lifecycle(event: &Lifecycle) -> String {
             format!("queued {user} {from}-{to} of {pending}, {connections} here")
         }
         Lifecycle::InboxOverflow { user, pending, dropped, .. } => format!("overflow {user} {dropped}, {pending} left"),
+        Lifecycle::ConsumerDead { channel: of, death } => {
+            let letter = &death.letter;
+            let (offset, attempts) = (letter.position.offset, letter.attempts);
+            format!("{} gave up {} {offset} after {attempts}: {}", death.consumer, channel(of), letter.reason)
+        }
         Lifecycle::MessagePublished { record } => format!("published {}", message(record)),
     }
 }

@@ -114,6 +114,9 @@ impl Node {
 
     fn check_figures(&self) {
         let sum = |figure: fn(&Worker) -> u64| self.workers.iter().map(figure).sum::<u64>();
+        if self.restarted {
+            return;
+        }
         let open = self.clients.iter().filter(|it| it.stage != Stage::Gone).count() as u64;
         assert_eq!(sum(|worker| worker.figures().connections), open, "connections");
         let sse = self.clients.iter().filter(|it| it.stage != Stage::Gone && it.is_sse()).count() as u64;
@@ -148,11 +151,13 @@ impl Node {
             assert_eq!(worker.sessions.len(), 0, "worker {index}: sessions");
             assert_eq!(worker.locals.len(), 1, "worker {index}: entries of channels");
             assert_eq!(worker.local_index.len(), 1, "worker {index}: index of channels");
-            // What waits for a user stays for days.
-            let waits = |home: &&Home| home.inbox.as_ref().is_some_and(|inbox| inbox.len() > 0);
-            let left = homes(worker).filter(|home| !waits(home));
+            // What waits for a user stays for days, and in memory a consumer is a reason to stay.
+            let waits = |home: &Home| home.inbox.as_ref().is_some_and(|inbox| inbox.len() > 0);
+            let consumed = |home: &Home| home.consumers.as_ref().is_some_and(|it| !it.list.is_empty());
+            let left = homes(worker).filter(|home| !waits(home) && !consumed(home));
             let left: Vec<String> = left.map(|home| render::channel(&home.channel)).collect();
             assert!(left.iter().all(|name| name == "$all"), "worker {index}: homes are kept: {left:?}");
+            assert_eq!(worker.figures().consuming, 0, "worker {index}: members without a connection");
             assert_eq!(worker.waiting.len(), 0, "worker {index}: sessions that wait to be continued");
             assert!(worker.locating.is_empty(), "worker {index}: places are looked for");
             assert_eq!(worker.frames.len(), 0, "worker {index}: frames");
@@ -193,6 +198,8 @@ fn check_worker(worker: &Worker, index: usize) {
     assert!(worker.pulls.is_empty(), "worker {index}: pulls that were not asked: {:?}", worker.pulls);
     assert!(worker.writable.is_empty(), "worker {index}: writes that were not made");
     assert!(worker.taken.is_empty(), "worker {index}: sessions that were found wait");
+    assert!(worker.starving.is_empty(), "worker {index}: consumers wait for room");
+    assert!(worker.mail.is_empty(), "worker {index}: consumers and members were not told");
     assert!(worker.held.is_empty(), "worker {index}: attach requests wait: {:?}", worker.held);
     assert!(worker.log_reads.is_at_rest(), "worker {index}: blocks that were not read: {:?}", worker.log_reads);
     assert!(worker.peers.is_at_rest(&worker.options), "worker {index}: credits or room are missing");

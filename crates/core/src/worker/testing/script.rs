@@ -17,9 +17,13 @@
 //! ada stops / ada reads / ada reads 3       its pace; `ada takes 2` = frames that fit into its socket
 //! api > disconnect ada    api < found       a call and its answer
 //! app < 1 connected ada WebSocket           lifecycle events; once one is named, all must be
+//! ada > consume jobs worker group=g from=all wait=5s pending=2     ada > ack jobs worker 1,2 retry=5s
+//! ada < worker gets jobs 1 hi again 2       a delivery, here the second one of its message
+//! api > take jobs worker wait=5s            a service consumes; also acks, consumers, letters, requeue, delete
 //! log away    log back                       the log of persisted channels fails, and works again
 //! log trims news 3                           its retention has taken everything up to there
 //! log loses news 2 3                         these records are damaged
+//! restart                                    the process is killed and starts again
 //! pass 30s    freeze 20s    drain    wakes 3 = workers have woken at most so often since the last time this was asked
 //! ```
 //!
@@ -33,6 +37,7 @@ use bytes::Bytes;
 use super::kinds::identify;
 use super::log::MemoryLog;
 use super::node::{Node, Plan, words};
+use super::orders::orders;
 use super::words::{command, connect, duration, history, options, publish, which};
 use crate::command::{Command, History, Listen};
 use crate::cursor::EpochPositions;
@@ -206,6 +211,11 @@ impl Theatre {
         let channel = |name: &str| ChannelName::parse(name).expect("a channel name");
         match verb {
             "publish" => self.node.publish_by_call(rest),
+            "take" | "acks" | "consumers" | "letters" | "requeue" | "delete" => {
+                let (channel, order) = orders(verb, rest);
+                let channel = ChannelKey::named(AppId::default(), channel);
+                self.node.call(self.node.home_of(&channel), |_| Call::Consumers { channel, order });
+            }
             "purge" => {
                 let (name, at) = first.split_once('@').unwrap_or((first, ""));
                 let through = (!at.is_empty()).then(|| self.node.log.position(at.parse().expect("an offset")));
@@ -303,6 +313,7 @@ impl Theatre {
                 offsets.for_each(|offset| self.node.log.damage(&channel, offset));
             }
             ("log", state) => self.node.plan.log_failures = if state == "away" { 100 } else { 0 },
+            ("restart", _) => self.node.restart(),
             ("freeze", time) => self.node.freeze(duration(time)),
             ("drain", _) => (0..self.node.workers.len()).for_each(|worker| self.node.handle(worker, Input::Drain)),
             (name, "opens") => self.open(name, rest),
@@ -361,7 +372,7 @@ impl Theatre {
                 ("anonymous", _) => identity = Some(Identity { grants: Grants::ALL, ..Identity::default() }),
                 ("reader", _) => identity = identity.map(|it| Identity { grants: Grants::LISTEN, ..it }),
                 ("deaf", _) => {
-                    let grants = Grants { subscribe: false, publish: true };
+                    let grants = Grants { subscribe: false, ..Grants::ALL };
                     identity = identity.map(|it| Identity { grants, ..it });
                 }
                 ("until", time) => {

@@ -127,8 +127,11 @@ pub(super) fn command(verb: &str, rest: &str, named: impl Fn(&str) -> Connection
         "unsubscribe" => Command::Unsubscribe { channel: channel() },
         "history" => Command::History(Box::new(history(rest))),
         "publish" => Command::Publish(Box::new(publish(rest, named))),
-        "ack" => Command::Ack(Box::new(ack(rest))),
         "inbox" => Command::Inbox(inbox(rest)),
+        "consume" => super::orders::consume(rest),
+        // A consumer is named by its channel and itself.
+        "ack" if rest.contains(' ') => super::orders::ack(rest),
+        "ack" => Command::Ack(Box::new(ack(rest))),
         "meta" => Command::Meta { meta: Bytes::copy_from_slice(rest.as_bytes()) },
         "close" => Command::Close,
         verb => panic!("{verb}?"),
@@ -266,7 +269,7 @@ pub(super) fn publish(arguments: &str, named: impl Fn(&str) -> ConnectionId) -> 
     publish
 }
 
-/// `500ms`, `30s`, `11m`.
+/// `500ms`, `30s`, `11m`, `2h`.
 pub(super) fn duration(text: &str) -> Duration {
     let digits = text.trim_end_matches(char::is_alphabetic);
     let number: u64 = digits.parse().expect("a number");
@@ -274,6 +277,7 @@ pub(super) fn duration(text: &str) -> Duration {
         "ms" => Duration::from_millis(number),
         "s" => Duration::from_secs(number),
         "m" => Duration::from_secs(60 * number),
+        "h" => Duration::from_secs(3_600 * number),
         unit => panic!("{unit}?"),
     }
 }

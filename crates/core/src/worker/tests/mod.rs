@@ -3,6 +3,7 @@
 mod away;
 mod catching_up;
 mod connecting;
+mod consumers;
 mod crowding;
 mod cursor;
 mod everyone;

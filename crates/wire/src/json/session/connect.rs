@@ -17,7 +17,7 @@ use super::{connection_id_to_string, spelling};
 
 const PROTOCOL: u64 = 1;
 /// The parts of the protocol that have a word and that this release always serves.
-const FEATURES: [&str; 3] = ["history", "ttl", "rewind_ms"];
+const FEATURES: [&str; 4] = ["history", "ttl", "rewind_ms", "consume"];
 /// The part that is served where some channels are stored.
 const STORED: &str = "stored";
 /// The part that is served where messages to users wait.
