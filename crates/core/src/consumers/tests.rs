@@ -108,8 +108,10 @@ fn hand_out(consumer: &mut Consumer) -> Vec<Offset> {
     offsets
 }
 
+type Rows = BTreeMap<(Table, Box<[u8]>), Box<[u8]>>;
+
 /// What the state would hold after these writes.
-fn state(consumers: &mut Consumers) -> BTreeMap<(Table, Box<[u8]>), Box<[u8]>> {
+fn state(consumers: &mut Consumers) -> Rows {
     let mut rows = BTreeMap::new();
     while let Some(mut part) = consumers.begin_write(&channel(), true) {
         loop {
@@ -132,7 +134,7 @@ fn state(consumers: &mut Consumers) -> BTreeMap<(Table, Box<[u8]>), Box<[u8]>> {
 }
 
 /// The consumers that the next process finds.
-fn reopened(rows: &BTreeMap<(Table, Box<[u8]>), Box<[u8]>>, epoch: &str) -> Consumers {
+fn reopened(rows: &Rows, epoch: &str) -> Consumers {
     let mut consumers = Consumers::unread();
     while let Some(scan) = consumers.next_scan(&channel()) {
         let of = rows.iter().filter(|((table, key), _)| *table == scan.table && key.starts_with(&scan.prefix));

@@ -14,6 +14,7 @@ mod node;
 mod orders;
 mod render;
 mod rest;
+mod restart;
 mod rng;
 mod script;
 mod state;
