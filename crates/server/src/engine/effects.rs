@@ -167,7 +167,11 @@ impl WorkerLoop {
         self.handle(Input::Opened(Box::new(opened)));
         // An SSE head is owed before core has anything to say.
         self.flush(key);
-        self.read(key, Until::Short);
+        let Some(connection) = self.table.get_mut(key) else { return };
+        // What came with the request, and what a pump holds. Of what a socket has, the poll it has just joined tells.
+        if connection.stash.is_some() || !connection.transport.announces_more() {
+            self.read(key, Until::Short);
+        }
     }
 
     /// The stream is gone, or ended by the peer without a close.

@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::request::{self, Query};
 use super::takeover::{Note, Takeover};
-use super::{Handover, pump};
+use super::{Handover, pump, socket};
 use crate::app::App;
 use crate::auth;
 use crate::engine::Stream;
@@ -154,5 +154,6 @@ fn take_socket(upgraded: Upgraded) -> Result<Taken, Upgraded> {
             (parts.io, parts.read_buf)
         }
     };
-    Ok((io.into_inner().into_std(), read))
+    let taken = io.into_inner().into_std().and_then(|taken| socket::prepare(&taken).map(|()| taken));
+    Ok((taken, read))
 }
