@@ -154,10 +154,10 @@ impl Builder {
         let (ended, told) = watch::channel(false);
         let pump = runtime.spawn(event_bus::pump(app.clone(), lifecycle, told));
         if playground {
-            node.want_lifecycle();
-        } else {
-            event_bus.when_wanted(move || node.want_lifecycle());
+            // Its speed is asked for by messages.
+            node.want_published();
         }
+        event_bus.when_wanted(move || node.want_lifecycle());
         let live = Live::new(app, engine, is_guarded, pump, ended, owns_bus);
         Ok(RealtimeConnector::live(live, event_bus))
     }

@@ -26,6 +26,7 @@ use crate::history::{HistoryPage, HistoryQuery};
 use crate::inbox::Inbox;
 use crate::message::{Message, Target};
 use crate::transport::listen;
+use crate::transport::socket::Listener;
 use crate::{consumers, earthquakes, history, http, inert, runtime};
 
 /// How long the event bus may take for what the engine said last.
@@ -303,6 +304,7 @@ impl RealtimeConnector {
                     earthquakes::start(self, &live.app.earthquakes, stop());
                 }
                 let router = http::router(&live.app);
+                let listener = Listener::new(listener).map_err(|source| Error::Bind { address, source })?;
                 self.inner.runtime.spawn(listen::run(live.app.clone(), router, listener, stop()))
             }
             State::Inert(_) => self.inner.runtime.spawn(inert::serve(listener, stop())),

@@ -29,11 +29,17 @@ pub(crate) fn run(args: &SettingArgs, surroundings: &Surroundings) -> Result<(),
     }
     info!(file = file.as_deref().unwrap_or("none"), "configuration read");
     raise_open_files(&config);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(front_threads()).enable_all().build()?;
     let result = runtime.block_on(serve(config));
     // Whatever still runs was given its time; a second signal gives it none.
     runtime.shutdown_background();
     result
+}
+
+/// Threads for HTTP and handshakes: one for two cores. Workers have one for each core already, and a thread of the runtime that has
+/// several tasks wakes another one to take some, which costs more than most of these tasks.
+fn front_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2)
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {

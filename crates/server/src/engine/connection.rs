@@ -2,7 +2,6 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use mio::{Interest, Registry, Token};
@@ -12,9 +11,6 @@ use socket2::SockRef;
 
 use super::front::{Place, Stream};
 use crate::transport::pump::WorkerEnd;
-
-/// How long unacknowledged bytes may stay so before the kernel gives the peer up. On SSE nothing else notices a dead peer.
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `MSG_NOSIGNAL`: in a process that does not ignore SIGPIPE, which a host application is free to be, a write to a peer that is gone
 /// must be an error and not the end. The standard library's own writes say the same. Elsewhere it is a property of the socket.
@@ -32,9 +28,6 @@ impl Transport {
         match stream {
             Stream::Pumped(end) => Ok(Self::Pumped(end)),
             Stream::Socket(socket) => {
-                socket.set_nonblocking(true)?;
-                socket.set_nodelay(true)?;
-                SockRef::from(&socket).set_tcp_user_timeout(Some(TCP_USER_TIMEOUT))?;
                 let mut socket = mio::net::TcpStream::from_std(socket);
                 registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
                 Ok(Self::Socket(socket))
@@ -68,11 +61,14 @@ impl Transport {
         }
     }
 
-    /// Tells the peer that nothing more comes. Errors mean it is gone already.
-    pub(super) fn shutdown_write(&mut self) {
+    /// Tells the peer that nothing more comes. An error means it is gone already.
+    pub(super) fn shutdown_write(&mut self) -> io::Result<()> {
         match self {
-            Self::Socket(socket) => drop(socket.shutdown(std::net::Shutdown::Write)),
-            Self::Pumped(end) => end.shutdown_write(),
+            Self::Socket(socket) => socket.shutdown(std::net::Shutdown::Write),
+            Self::Pumped(end) => {
+                end.shutdown_write();
+                Ok(())
+            }
         }
     }
 }

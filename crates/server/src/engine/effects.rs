@@ -151,6 +151,7 @@ impl WorkerLoop {
         let Adoption { dialect, head, prelude, token, place, .. } = adoption;
         self.table.insert(key, Connection::new(transport, Opening { dialect, head, prelude, token, place }));
         if self.node.echo.is_some() && !dialect.is_sse() {
+            self.flush(key);
             return self.read(key, Until::Short);
         }
         let mut identity = adoption.identity;
@@ -165,10 +166,17 @@ impl WorkerLoop {
             connect: adoption.connect,
             reference: adoption.reference,
         };
+        let connects = opened.connect.is_some();
         self.handle(Input::Opened(Box::new(opened)));
-        // An SSE head is owed before core has anything to say.
-        self.flush(key);
-        self.read(key, Until::Short);
+        // With `connected` or a refusal on its way the head leaves in one segment with it; nobody else may wait for it.
+        if !connects {
+            self.flush(key);
+        }
+        let Some(connection) = self.table.get_mut(key) else { return };
+        // What came with the request, and what a pump holds. Of what a socket has, the poll it has just joined tells.
+        if connection.stash.is_some() || !connection.transport.announces_more() {
+            self.read(key, Until::Short);
+        }
     }
 
     /// The stream is gone, or ended by the peer without a close.

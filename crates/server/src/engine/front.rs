@@ -76,7 +76,7 @@ impl Drop for Place {
 /// Where a connection's bytes come from.
 #[derive(Debug)]
 pub(crate) enum Stream {
-    /// A socket that belongs to nobody else.
+    /// A socket that belongs to nobody else, prepared as those of our listener are.
     Socket(std::net::TcpStream),
     /// A stream whose socket is shared or hidden; a task copies its bytes.
     Pumped(WorkerEnd),

@@ -83,6 +83,8 @@ pub(crate) struct Node {
     asks: mpsc::Sender<AskRequest>,
     lifecycle: mpsc::Sender<Lifecycle>,
     lifecycle_wanted: AtomicBool,
+    /// Of the lifecycle at least what is published.
+    published_wanted: AtomicBool,
     /// Sessions that must not come back by themselves.
     pub(crate) stopped: Stopped,
     lifecycle_dropped: AtomicU64,
@@ -159,6 +161,7 @@ impl Engine {
             asks,
             lifecycle,
             lifecycle_wanted: AtomicBool::new(false),
+            published_wanted: AtomicBool::new(false),
             stopped: Stopped::default(),
             lifecycle_dropped: AtomicU64::new(0),
             next_worker: AtomicUsize::new(0),
@@ -255,7 +258,7 @@ impl Drop for Watch {
 /// Tells the log of a connection that came or went, and the application what happened, if it listens and keeps up.
 fn lifecycle(node: &Node, event: Lifecycle) {
     log_connection(&event);
-    if node.lifecycle_wanted.load(Ordering::Relaxed) && node.lifecycle.try_send(event).is_err() {
+    if node.wants(&event) && node.lifecycle.try_send(event).is_err() {
         node.lifecycle_dropped.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -287,6 +290,17 @@ impl Node {
     /// Lifecycle events are made anyway; they leave the worker only when somebody listens.
     pub(crate) fn want_lifecycle(&self) {
         self.lifecycle_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Of the lifecycle events only those of messages, which rules ask for: the others, four a connection, would wake the front for
+    /// nothing.
+    pub(crate) fn want_published(&self) {
+        self.published_wanted.store(true, Ordering::Relaxed);
+    }
+
+    fn wants(&self, event: &Lifecycle) -> bool {
+        self.lifecycle_wanted.load(Ordering::Relaxed)
+            || (matches!(event, Lifecycle::MessagePublished { .. }) && self.published_wanted.load(Ordering::Relaxed))
     }
 
     /// Lifecycle events that handlers were too slow for.

@@ -421,7 +421,9 @@ impl WorkerLoop {
             }
             Stage::Closing(code) => self.finish_closing(key, code),
             Stage::Lingering => {
-                connection.transport.shutdown_write();
+                if connection.transport.shutdown_write().is_err() {
+                    return self.forget(key);
+                }
                 self.note_told(key);
             }
             Stage::Told => {}

@@ -1,7 +1,6 @@
 //! Our own listener: sockets come in, HTTP goes through the router, and what is meant to stay goes to a worker.
 
 use std::future::poll_fn;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,11 +14,11 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower_service::Service;
 
 use super::request::Peer;
+use super::socket::{EdgeSocket, Listener};
 use super::takeover::Takeover;
 use super::unread::Unread;
 use crate::app::App;
@@ -39,7 +38,7 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections until told to stop.
-pub(crate) async fn run(app: Arc<App>, router: Router, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn run(app: Arc<App>, router: Router, listener: Listener, mut stop: watch::Receiver<bool>) {
     let mut refused = false;
     loop {
         let accepted = tokio::select! {
@@ -70,14 +69,11 @@ pub(crate) async fn run(app: Arc<App>, router: Router, listener: TcpListener, mu
     }
 }
 
-async fn serve(app: Arc<App>, router: Router, socket: TcpStream, peer: Peer, stop: watch::Receiver<bool>) {
-    // Small frames must not wait for an acknowledgement (Nagle).
-    if socket.set_nodelay(true).is_err() {
-        return;
-    }
-    let http2 = tokio::time::timeout(HEADER_DEADLINE, speaks_http2(&socket)).await;
+async fn serve(app: Arc<App>, router: Router, mut socket: EdgeSocket, peer: Peer, stop: watch::Receiver<bool>) {
+    let http2 = tokio::time::timeout(HEADER_DEADLINE, socket.begins_with(HTTP2_PREFACE)).await;
     let result = match http2 {
-        Ok(Ok(true)) => serve_http2(router, socket, peer, stop).await,
+        // Boxed, because hardly any socket needs the room.
+        Ok(Ok(true)) => Box::pin(serve_http2(router, socket, peer, stop)).await,
         Ok(Ok(false)) => serve_http1(app, router, socket, peer, stop).await,
         Ok(Err(_)) | Err(_) => return,
     };
@@ -86,27 +82,9 @@ async fn serve(app: Arc<App>, router: Router, socket: TcpStream, peer: Peer, sto
     }
 }
 
-/// Looks at the first bytes without taking them.
-async fn speaks_http2(socket: &TcpStream) -> io::Result<bool> {
-    // Whoever sends the rest does so at once; whoever does not shall cost nothing.
-    const FIRST_PAUSE: Duration = Duration::from_millis(5);
-    const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-    let mut pause = FIRST_PAUSE;
-    let mut seen = [0; HTTP2_PREFACE.len()];
-    loop {
-        let count = socket.peek(&mut seen).await?;
-        if count == HTTP2_PREFACE.len() || count == 0 || seen[..count] != HTTP2_PREFACE[..count] {
-            return Ok(seen == HTTP2_PREFACE);
-        }
-        // The preface came in pieces, and readiness would not tell of the next one.
-        tokio::time::sleep(pause).await;
-        pause = (2 * pause).min(LONGEST_PAUSE);
-    }
-}
-
 async fn serve_http2(
     router: Router,
-    socket: TcpStream,
+    socket: EdgeSocket,
     peer: Peer,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), hyper::Error> {
@@ -134,7 +112,7 @@ async fn serve_http2(
 async fn serve_http1(
     app: Arc<App>,
     router: Router,
-    socket: TcpStream,
+    socket: EdgeSocket,
     peer: Peer,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), hyper::Error> {
@@ -164,7 +142,10 @@ async fn serve_http1(
     let mut socket = parts.io.into_inner();
     match (takeover.take(), result) {
         (Some(handover), Ok(())) => match socket.into_std() {
-            Ok(socket) => app.node.adopt(handover.with(Stream::Socket(socket), parts.read_buf)),
+            Ok((socket, unread)) => {
+                let prelude = if unread.is_empty() { parts.read_buf } else { [parts.read_buf, unread].concat().into() };
+                app.node.adopt(handover.with(Stream::Socket(socket), prelude));
+            }
             Err(error) => tracing::debug!(%error, "failed to take a socket over"),
         },
         (_, result) => {

@@ -3,6 +3,7 @@
 pub(crate) mod listen;
 pub(crate) mod pump;
 pub(crate) mod request;
+pub(crate) mod socket;
 pub(crate) mod sse;
 mod takeover;
 mod unread;

@@ -31,7 +31,7 @@ use realtime_connector_wire::json::{self, DecodeLimits};
 use super::Handover;
 use super::pump::{self, TaskEnd};
 use super::request::{self, Query};
-use super::takeover::{Note, Takeover};
+use super::takeover::Takeover;
 use crate::app::App;
 use crate::auth;
 use crate::engine::Stream;
@@ -71,7 +71,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     };
     if let Some(takeover) = parts.extensions.get::<Takeover>() {
         let head = head(&cors::headers(&app.cors, &parts.headers));
-        takeover.request(Note { handover: Handover { head, ..handover }, at_once: true });
+        takeover.request(Handover { head, ..handover });
         // The driver drops this future together with hyper's connection.
         return std::future::pending().await;
     }

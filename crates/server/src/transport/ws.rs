@@ -1,15 +1,16 @@
 //! `GET /ws`: the WebSocket handshake, and how its stream gets to a worker.
 //!
-//! - Our own listener, HTTP/1.1: answer 101, then the socket moves.
+//! - Our own listener, HTTP/1.1: the socket moves before any response exists; 101 is written by hand, in one segment with the first
+//!   frame.
 //! - HTTP/2 (RFC 8441) and routers mounted in a host application: a task pumps the upgraded stream.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use hyper::ext::Protocol as ExtendedProtocol;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -19,12 +20,12 @@ use realtime_connector_wire::websocket::handshake::{self, Accepted, HttpVersion,
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::request::{self, Query};
-use super::takeover::{Note, Takeover};
-use super::{Handover, pump};
+use super::takeover::Takeover;
+use super::{Handover, pump, socket};
 use crate::app::App;
 use crate::auth;
 use crate::engine::Stream;
-use crate::http::problem;
+use crate::http::{cors, problem};
 
 /// Bytes pumped at once: what the pump's buffer holds.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -41,26 +42,50 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, mut request: Request) ->
         Ok(handover) => handover,
         Err(rejection) => return problem::response(&rejection),
     };
-    let mut response = Response::new(Body::empty());
-    if let Some(subprotocol) = accepted.subprotocol {
-        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
+    let headers = switching(&accepted);
+    if let Some(takeover) = parts.extensions.get::<Takeover>() {
+        let head = head(&headers, &cors::headers(&app.cors, &parts.headers));
+        takeover.request(Handover { head, ..handover });
+        // The driver drops this future together with hyper's connection.
+        return std::future::pending().await;
     }
-    if let Some(accept) = accepted.accept {
+    let Some(upgrade) = upgrade else { return refuse(Refusal::NotUpgrade) };
+    tokio::spawn(pump_upgraded(app, upgrade, handover));
+    let mut response = Response::new(Body::empty());
+    if accepted.accept.is_some() {
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let headers = response.headers_mut();
+    }
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The headers of the answer to a good request.
+fn switching(accepted: &Accepted) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(accept) = accepted.accept {
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
         let accept = HeaderValue::from_bytes(&accept).expect("base64 is a header value");
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
     }
-    if let Some(takeover) = parts.extensions.get::<Takeover>() {
-        takeover.request(Note { handover, at_once: false });
-    } else if let Some(upgrade) = upgrade {
-        tokio::spawn(pump_upgraded(app, upgrade, handover));
-    } else {
-        return refuse(Refusal::NotUpgrade);
+    if let Some(subprotocol) = accepted.subprotocol {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
     }
-    response
+    headers
+}
+
+/// The head of the answer on a socket of our own.
+fn head(switching: &HeaderMap, cors: &HeaderMap) -> Bytes {
+    let mut head = BytesMut::with_capacity(256);
+    head.put_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+    for (name, value) in switching.iter().chain(cors) {
+        head.put_slice(name.as_str().as_bytes());
+        head.put_slice(b": ");
+        head.put_slice(value.as_bytes());
+        head.put_slice(b"\r\n");
+    }
+    head.put_slice(b"\r\n");
+    head.freeze()
 }
 
 fn accept(parts: &axum::http::request::Parts) -> Result<Accepted, Refusal> {
@@ -154,5 +179,6 @@ fn take_socket(upgraded: Upgraded) -> Result<Taken, Upgraded> {
             (parts.io, parts.read_buf)
         }
     };
-    Ok((io.into_inner().into_std(), read))
+    let taken = io.into_inner().into_std().and_then(|taken| socket::prepare(&taken).map(|()| taken));
+    Ok((taken, read))
 }
