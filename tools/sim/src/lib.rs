@@ -1,0 +1,3 @@
+//! The checker of what publishers and subscribers are promised.
+
+pub mod checker;
