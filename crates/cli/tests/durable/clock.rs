@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::checker::Journals;
 use crate::line::Provider;
 use crate::node::Node;
 use crate::people::{Crowd, Listener, Message, history};
+use sim::checker::Journals;
 
 /// Heartbeats so short that a frozen process misses many.
 const HEARTBEATS: &str =

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::checker::Journals;
 use crate::line::Provider;
 use crate::node::Node;
 use crate::people::{By, Crowd, Listener, Publisher, Random, history};
+use sim::checker::Journals;
 
 const ROUNDS: u32 = 20;
 const PER_SECOND: u32 = 200;

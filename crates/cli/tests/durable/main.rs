@@ -6,7 +6,6 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "seeds and figures of a run are for whoever runs it")]
 
-mod checker;
 mod clock;
 mod commands;
 mod consumers;

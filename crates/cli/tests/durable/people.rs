@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-use crate::checker::{Heard, Journal, Label, Outcome, Position, Sent};
 use crate::line::{Item, Line, Provider, Stream};
 use crate::node::Node;
+use sim::checker::{Heard, Journal, Label, Outcome, Position, Sent};
 
 /// Between two attempts to reach a server that is not there.
 const AGAIN: Duration = Duration::from_millis(10);

@@ -6,10 +6,10 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::checker::Journals;
 use crate::line::{Provider, Stream};
 use crate::node::Node;
 use crate::people::{By, Crowd, Listener, Message, Publisher, Random, heads, history};
+use sim::checker::Journals;
 
 /// A channel in memory, with room for everybody who is away.
 const CONFIG: &str =

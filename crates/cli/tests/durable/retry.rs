@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::checker::{Journals, Outcome};
 use crate::line::{Line, Stream};
 use crate::node::Node;
 use crate::people::{Message, Random, history};
+use sim::checker::{Journals, Outcome};
 
 const ROUNDS: u64 = 12;
 /// Between the first attempt and the kill, in half of the rounds; in the others the kill comes at once, so that both happen.

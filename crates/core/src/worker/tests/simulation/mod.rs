@@ -5,6 +5,7 @@
 //!   order, I5 each offset covered once, I6 no hole where replay meets live, I9 the bounds of queues.
 //! - From time to time everybody reads on, the node comes to rest, and everybody must have everything (I12) and the books must
 //!   balance (I15). At the end all leave, time passes, and nothing may be kept.
+//! - This one sees the insides of a node that never crashes. `tools/sim` drives nodes from outside, over disks that forget.
 //!
 //! `REALTIME_SEEDS=100000 cargo test -p realtime-connector-core simulation` runs more seeds, `REALTIME_SEED=7` that one alone, and
 //! with `REALTIME_TRACE=1` a run that fails ends with what everybody saw last.
