@@ -118,6 +118,8 @@ pub(super) fn weight(event: &Event) -> (u64, u64) {
         | Event::Subscribed { .. }
         | Event::Unsubscribed { .. }
         | Event::Inbox { .. }
+        | Event::Delivery(_)
+        | Event::Consumer(_)
         | Event::Probe(_)
         | Event::Ping
         | Event::Heartbeat

@@ -30,7 +30,7 @@ impl World {
             Told::Pong { reference, .. } => drop(self.take_pending(who, *reference)),
             Told::Heartbeat if self.people[who].kind == Kind::WebSocket => self.send_up(who, Up::Pong),
             Told::Probe(offset) => self.send_up(who, Up::Probed(*offset)),
-            Told::Heartbeat | Told::Ping | Told::Inbox { .. } => {}
+            Told::Heartbeat | Told::Ping | Told::Inbox { .. } | Told::Delivery(_) | Told::Consumer(_) => {}
             Told::Goaway { close, .. } => self.hear_goaway(who, *close),
         }
         if let Some(cursor) = cursor {

@@ -34,6 +34,8 @@ pub(super) fn event(event: &Event) -> String {
         Event::Error { rejection, .. } => format!("an error: {:?}, {rejection}", rejection.kind),
         other @ (Event::Ok { .. }
         | Event::Inbox { .. }
+        | Event::Delivery(_)
+        | Event::Consumer(_)
         | Event::Probe(_)
         | Event::Ping
         | Event::Heartbeat
@@ -55,6 +57,7 @@ pub(super) fn answer(answer: &Answer) -> String {
         | Answer::Found(_)
         | Answer::Channel(_)
         | Answer::Inbox(_)
+        | Answer::Consumers(_)
         | Answer::Figures(_)) => format!("{other:?}"),
     }
 }

@@ -93,7 +93,7 @@ pub(super) fn check_paths(tree: &Tree) -> Vec<Finding> {
 }
 
 /// The message that hands a record to a worker, and the one file that declares and builds it.
-const DELIVER: (&str, &str) = ("Peer::Deliver", "crates/core/src/worker/peers.rs");
+const DELIVER: (&str, &str) = ("Peer::Deliver", "crates/core/src/worker/links.rs");
 /// The functions of that file, and the one file that calls them.
 const DELIVERING: (&[&str], &str) = (&[".deliver(", ".deliver_if_room("], "crates/core/src/publish/commit.rs");
 
@@ -188,7 +188,7 @@ mod tests {
         check(elsewhere, "if let Peer::Deliver { record, .. } = peer {}", &[]);
         check(elsewhere, "matches!(peer, Peer::Deliver { .. })", &[]);
         check(elsewhere, "Peer::Pull(_) | Peer::Deliver { .. } => {}", &[]);
-        check("crates/core/src/worker/peers.rs", "self.send(to, Peer::Deliver { local, record })", &[]);
+        check("crates/core/src/worker/links.rs", "self.send(to, Peer::Deliver { local, record })", &[]);
         check("crates/core/src/publish/commit.rs", "peers.deliver_if_room(interest, &record)", &[]);
         check("crates/core/src/worker/tests.rs", "peers.deliver(interest, &record)", &[]);
     }

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::streams::Streams;
+use super::streams::{Facts, Streams};
 use crate::command::Connect;
+use crate::consumers::Delivery;
 use crate::cursor::CursorPositions;
+use crate::event::Connected;
 use crate::frame::{Dialect, Frame};
 use crate::history::Rest;
 use crate::id::{AppId, ChannelKey, ConnectionId, ConnectionKey, ConsumerName, UserId};
-use crate::position::Start;
+use crate::position::{Offset, Start};
 use crate::publish::PublishResult;
 use crate::record::Record;
 use crate::rejection::Close;
@@ -99,5 +101,28 @@ impl Client {
 
     pub(crate) fn space(&self) -> usize {
         if self.lost { 0 } else { self.socket_max.saturating_sub(self.socket.len()) }
+    }
+
+    pub(super) fn begin(&mut self, connected: &Connected, by_call: bool, facts: Facts<'_>) {
+        assert!(!self.connected, "connected twice");
+        self.connected = true;
+        for subscribed in connected.subscriptions.iter().flatten() {
+            self.streams.begin(subscribed, self.asked_first.get(&subscribed.channel), by_call, facts);
+        }
+        let own = self.user.clone().map(|user| ChannelKey::user(self.app, user));
+        for channel in [Some(ChannelKey::everyone(self.app)), own].into_iter().flatten() {
+            let head = facts.log.head(&channel);
+            self.streams.set_floor(channel, head);
+        }
+    }
+
+    /// It has got messages of its inbox, and says so.
+    pub(super) fn answer_probe(&mut self, offset: Offset) {
+        self.inputs.push_back(Input::Received { connection: self.key });
+        self.inputs.push_back(Input::Pong { connection: self.key, offset });
+    }
+
+    pub(super) fn take_delivery(&mut self, delivery: &Delivery) {
+        self.deliveries.push((delivery.consumer.clone(), delivery.record.clone(), delivery.attempt));
     }
 }

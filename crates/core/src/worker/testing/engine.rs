@@ -12,7 +12,7 @@ use crate::consumers::Order;
 use crate::cursor::CursorPositions;
 use crate::event::{Event, Outcome};
 use crate::frame::Frame;
-use crate::id::{ChannelKey, ConnectionKey, WorkerId};
+use crate::id::{ConnectionKey, WorkerId};
 use crate::rejection::{Close, Lost, Rejection, RejectionKind};
 use crate::worker::peers::{Peer, SeatChange};
 use crate::worker::{Answer, Input, Output};
@@ -401,23 +401,11 @@ impl Node {
             | Event::Pong { .. }
             | Event::Goaway { .. } => 0,
         };
-        let now = self.now.time;
-        let it = &mut self.clients[client];
-        let unannounced = it.is_sse() || it.unnumbered;
-        let facts = Facts { log: &self.log, me: it.id, formers: &it.formers.clone(), trimmed, now, unannounced };
+        let (now, it) = (self.now.time, &mut self.clients[client]);
+        let (formers, unannounced) = (&it.formers.clone(), it.is_sse() || it.unnumbered);
+        let facts = Facts { log: &self.log, me: it.id, formers, trimmed, now, unannounced };
         match event {
-            Event::Connected(connected) => {
-                assert!(!it.connected, "connected twice");
-                it.connected = true;
-                for subscribed in connected.subscriptions.iter().flatten() {
-                    it.streams.begin(subscribed, it.asked_first.get(&subscribed.channel), by_call, facts);
-                }
-                let everyone = ChannelKey::everyone(it.app);
-                let own = it.user.clone().map(|user| ChannelKey::user(it.app, user));
-                [Some(everyone), own].into_iter().flatten().for_each(|it_hears| {
-                    it.streams.set_floor(it_hears.clone(), self.log.head(&it_hears));
-                });
-            }
+            Event::Connected(connected) => it.begin(connected, by_call, facts),
             // A session that ends before it is connected still answers what it was asked.
             Event::Subscribed { .. } if !it.connected && !it.is_sse() => {}
             Event::Subscribed { reference, subscribed } => {
@@ -439,13 +427,8 @@ impl Node {
             Event::Heartbeat if it.answers && !it.is_sse() && it.stage == Stage::Open => {
                 it.inputs.push_back(Input::Received { connection: it.key });
             }
-            Event::Probe(offset) if it.answers && it.stage == Stage::Open => {
-                it.inputs.push_back(Input::Received { connection: it.key });
-                it.inputs.push_back(Input::Pong { connection: it.key, offset: *offset });
-            }
-            Event::Delivery(delivery) => {
-                it.deliveries.push((delivery.consumer.clone(), delivery.record.clone(), delivery.attempt))
-            }
+            Event::Probe(offset) if it.answers && it.stage == Stage::Open => it.answer_probe(*offset),
+            Event::Delivery(delivery) => it.take_delivery(delivery),
             Event::Ok { .. }
             | Event::Error { .. }
             | Event::Consumer(_)

@@ -219,10 +219,7 @@ impl Theatre {
             "purge" => {
                 let (name, at) = first.split_once('@').unwrap_or((first, ""));
                 let through = (!at.is_empty()).then(|| self.node.log.position(at.parse().expect("an offset")));
-                let channel = match name.strip_prefix("$user:") {
-                    Some(user) => ChannelKey::user(AppId::default(), UserId::parse(user).expect("a user")),
-                    None => ChannelKey::named(AppId::default(), channel(name)),
-                };
+                let channel = channel_key(name);
                 self.node.call(self.node.home_of(&channel), |_| Call::Purge { channel, through });
             }
             "inbox" | "ack" => self.call_inbox(first, more),
@@ -267,10 +264,7 @@ impl Theatre {
                 self.node.call(0, |_| Call::Channels { app: AppId::default(), after, limit });
             }
             "channel" => {
-                let key = match rest.strip_prefix("$user:") {
-                    Some(user) => ChannelKey::user(AppId::default(), UserId::parse(user).expect("a user")),
-                    None => ChannelKey::named(AppId::default(), channel(rest)),
-                };
+                let key = channel_key(rest);
                 self.node.call(self.node.home_of(&key), |_| Call::Channel(key));
             }
             verb => panic!("{verb}? {}", self.at),
@@ -458,4 +452,12 @@ fn held_of((name, offset): (&str, &str)) -> (u64, u64) {
     };
     let offset = if offset == "?" { Subscription::NOWHERE } else { offset.parse().expect("an offset") };
     (channel.fingerprint(), offset)
+}
+
+/// `$user:ada`, or a name.
+fn channel_key(text: &str) -> ChannelKey {
+    match text.strip_prefix("$user:") {
+        Some(user) => ChannelKey::user(AppId::default(), UserId::parse(user).expect("a user")),
+        None => ChannelKey::named(AppId::default(), ChannelName::parse(text).expect("a channel name")),
+    }
 }
