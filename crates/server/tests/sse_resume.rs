@@ -76,6 +76,34 @@ async fn the_first_message_of_a_quiet_channel_is_not_lost() {
     server.stop().await;
 }
 
+/// Messages that followed `connected` in one write had the only cursor: a stream that was cut between them left the browser with none,
+/// and its channels began at the head again, without a gap.
+#[tokio::test]
+async fn a_stream_that_is_cut_right_after_it_began_goes_on_where_it_was() {
+    let server = Server::start(2).await;
+    let mut sse = Sse::connect(server.addr, URL, &[]).await;
+    let (_, first) = frame(&mut sse, "connected").await;
+    drop(sse);
+    for data in ["a", "b"] {
+        to_channel(&server, "orders", data).await;
+    }
+    let mut sse = Sse::connect(server.addr, URL, &[("last-event-id", &first)]).await;
+    let (connected, cursor) = frame(&mut sse, "connected").await;
+    assert_eq!(recovered(&connected), all_say(&["$all", "$user", "orders", "quiet"], true));
+    drop(sse);
+    to_channel(&server, "quiet", "c").await;
+    let mut sse = Sse::connect(server.addr, URL, &[("last-event-id", &cursor)]).await;
+    let (connected, _) = frame(&mut sse, "connected").await;
+    assert_eq!(recovered(&connected), all_say(&["$all", "$user", "orders", "quiet"], true));
+    let mut data = Vec::new();
+    for _ in 0..3 {
+        data.push(frame(&mut sse, "message").await.0["data"].as_str().expect("text").to_owned());
+    }
+    data.sort();
+    assert_eq!(data, ["a", "b", "c"]);
+    server.stop().await;
+}
+
 /// A cursor of another server was told as a loss for the channels of the URL only, and `$all` and `$user` began at the head.
 #[tokio::test]
 async fn a_cursor_that_does_not_open_is_told_as_a_loss_everywhere() {

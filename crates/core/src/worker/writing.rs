@@ -102,6 +102,13 @@ impl Worker {
         }
     }
 
+    /// Whether nothing of a connection has left yet. What an event stream writes first has a cursor of its own: a client that hears no more
+    /// than that goes on from there.
+    #[must_use]
+    pub fn is_fresh(&self, key: ConnectionKey) -> bool {
+        self.sessions.get(key).is_some_and(|session| session.profile.messages_out == 0)
+    }
+
     /// Notes the positions that the next `count` frames of an SSE connection carry, and fills in all it then has. Returns which
     /// of the frames moves a position last; `None` if none does. They count as carried even if the write is cut short, so the
     /// next call must reach at least as far.

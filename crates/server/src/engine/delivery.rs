@@ -64,7 +64,9 @@ impl Delivery {
         }
         let key = id.key;
         let sse = connection.dialect.is_sse();
-        let last_mover = if sse { self.prepare_cursor(core, id) } else { None };
+        // A stream that is cut behind its first frame must not leave its client without a cursor.
+        let most = if sse && core.is_fresh(key) { 1 } else { BATCH_FRAMES };
+        let last_mover = if sse { self.prepare_cursor(core, id, most) } else { None };
         let keys = &self.keys;
         let (dialect, cursor) = (connection.dialect, &*self.cursor);
         let mut slices: SmallVec<[IoSlice<'_>; BATCH_FRAMES + 2]> = SmallVec::new();
@@ -73,7 +75,7 @@ impl Delivery {
             slices.push(IoSlice::new(&rest.bytes));
             total += rest.bytes.len();
         }
-        for (index, frame) in core.outbox(key).take(BATCH_FRAMES).enumerate() {
+        for (index, frame) in core.outbox(key).take(most).enumerate() {
             let bytes = frame.bytes(dialect, |event| realtime_connector_wire::encode(event, dialect, keys));
             frames += 1;
             if last_mover == Some(index) {
@@ -117,8 +119,8 @@ impl Delivery {
     }
 
     /// Seals the positions that the next write brings. Returns the frame after which the cursor stands.
-    fn prepare_cursor(&mut self, core: &mut Worker, id: ConnectionId) -> Option<usize> {
-        let last = core.move_cursor(id.key, BATCH_FRAMES, &mut self.positions)?;
+    fn prepare_cursor(&mut self, core: &mut Worker, id: ConnectionId, frames: usize) -> Option<usize> {
+        let last = core.move_cursor(id.key, frames, &mut self.positions)?;
         self.plain.clear();
         realtime_connector_wire::cursor::encode(&mut self.plain, &self.positions, id);
         self.cursor.clear();
