@@ -24,3 +24,37 @@ fn a_post_proves_nothing_of_what_is_not_written() {
         ",
     );
 }
+
+#[test]
+fn what_retention_took_while_nobody_looked_is_told() {
+    check(
+        "
+        node stored
+        api > publish user:ada a & api > publish user:ada b & api > publish user:ada c
+        api <* at 1 to 0 queued | at 2 to 0 queued | at 3 to 0 queued
+        pass 15m
+        log trims $user:ada 2
+        ada opens connect $user@0
+        ada < connected [$user:ada 2..3 unrecovered]
+        ada < $user:ada gap 1-2 window
+        ada < $user:ada 3 c
+        ",
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_told() {
+    check(
+        "
+        node stored
+        api > publish user:ada a & api > publish user:ada b
+        api <* at 1 to 0 queued | at 2 to 0 queued
+        pass 15m
+        log loses $user:ada 1
+        ada opens connect $user@0
+        ada < connected [$user:ada 1..2 unrecovered]
+        ada < $user:ada gap 1-1 window
+        ada < $user:ada 2 b
+        ",
+    );
+}
