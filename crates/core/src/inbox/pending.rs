@@ -98,6 +98,16 @@ impl Inbox {
         self.dropped_up_to
     }
 
+    /// The last of the offsets from this one on that were dropped, as far as nothing that waits lies between them.
+    pub(crate) fn dropped_from(&self, next: Offset) -> Option<Offset> {
+        if self.dropped_up_to < next {
+            return None;
+        }
+        let waits = self.pending.range(next..).next().map(|(offset, _)| *offset);
+        let last = waits.map_or(self.dropped_up_to, |offset| self.dropped_up_to.min(offset - 1));
+        (last >= next).then_some(last)
+    }
+
     /// Takes the next message, for at most so long. Returns the oldest one. [`Inbox::fit`] follows.
     pub(crate) fn admit(&mut self, record: &Record, age: Duration) -> Option<Offset> {
         let offset = record.offset?;
@@ -398,9 +408,11 @@ impl Inbox {
         Some(Notice::Queued { from, to })
     }
 
-    /// Whether nothing would be lost by dropping it, if it is kept in memory only.
+    /// Whether nothing would be lost by dropping it, if it is kept in memory only. Who comes with a position before something that was
+    /// dropped is told so, also when nothing waits any more.
     pub(crate) fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.devices.is_empty() && self.untold == 0 && self.unreported == 0
+        let owes_word = self.untold > 0 || self.unreported > 0 || self.dropped_up_to > 0;
+        self.pending.is_empty() && self.devices.is_empty() && !owes_word
     }
 }
 

@@ -147,6 +147,11 @@ impl Worker {
             let nothing = Page { reached: pull.next - 1, ..Page::default() };
             return self.answer_pull(pull, nothing);
         };
+        // What had to give way while it fell behind is lost to it, and what has been acked is not.
+        if let Some(last) = home.inbox.as_ref().and_then(|inbox| inbox.dropped_from(pull.next)) {
+            let nothing = Page { missing: Some((pull.next, last)), reached: last, ..Page::default() };
+            return self.answer_pull(pull, nothing);
+        }
         let (missing, from) = match home.ring.page(pull.next, bounds) {
             Found::Here(page) => return self.answer_pull(pull, page),
             Found::InLog { missing, from } => (missing, from),

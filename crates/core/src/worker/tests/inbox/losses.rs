@@ -2,6 +2,63 @@
 
 use crate::worker::testing::check;
 
+#[test]
+fn a_slow_reader_is_told_what_was_dropped_meanwhile() {
+    check(
+        "
+        node outbox=2 page=2 waits=2
+        ada opens connect
+        ada < connected
+        ada takes 0
+        ada stops
+        api > publish user:ada a
+        api < at 1 to 1 queued
+        api > publish user:ada b
+        api < at 2 to 1 queued
+        api > publish user:ada c
+        api < at 3 to 1 queued
+        api > publish user:ada d
+        api < at 4 to 1 queued
+        api > publish user:ada e
+        api < at 5 to 1 queued
+        ada takes 9
+        ada reads
+        ada < $user:ada 1 a
+        ada < $user:ada 2 b
+        ada < $user:ada gap 3-3 slow
+        ada < $user:ada 4 d
+        ada < $user:ada 5 e
+        ",
+    );
+}
+
+/// … also when nothing waits any more.
+#[test]
+fn a_position_before_what_was_dropped_is_told_of_the_loss() {
+    check(
+        "
+        node waits=2
+        laptop opens as=ada connect manual
+        laptop < connected
+        api > publish user:ada a
+        api < at 1 to 1 queued
+        api > publish user:ada b
+        api < at 2 to 1 queued
+        api > publish user:ada c
+        api < at 3 to 1 queued
+        laptop < $user:ada 1 a
+        laptop < $user:ada 2 b
+        laptop < $user:ada 3 c
+        laptop < inbox 2 dropped 1
+        laptop > ack #1 ..3
+        laptop < ok #1
+        phone opens as=ada connect $user@0
+        phone < connected [$user:ada 3..3 unrecovered]
+        phone < $user:ada gap 1-3 window
+        ",
+    );
+}
+
 /// A write that was begun is not one that has left.
 #[test]
 fn a_post_proves_nothing_of_what_is_not_written() {
