@@ -164,7 +164,9 @@ impl Worker {
     fn free_room(&mut self, key: ConnectionKey, which: &Which) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.taker_mut().is_some_and(|taker| taker.take_acked(which)) {
-            self.held_inboxes.retain(|(_, held)| *held != key);
+            for subscription in session.subscriptions.iter().filter(|it| !it.named) {
+                self.held_inboxes.remove(&(subscription.local, key));
+            }
             self.schedule_pull(key.slot);
         }
     }
