@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Actor, Inbox, Loading, Policy};
+use super::{Actor, Inbox, Loading, Policy, Taker};
 use crate::acks::Which;
 use crate::history::Block;
 use crate::id::{AppId, ChannelKey, DeviceId, EventType, MessageId, UserId};
@@ -226,4 +226,16 @@ fn a_write_that_failed_is_made_again_and_whoever_waited_for_it_is_told() {
     assert_eq!(again[0], first[0]);
     assert_eq!(inbox.saved(true, Time::from_ms(9_999)).len(), 1);
     assert!(!inbox.is_saving());
+}
+
+/// A Pong may be sent unasked, with whatever in it, also while messages wait to be written.
+#[test]
+fn a_pong_to_no_ping_proves_nothing() {
+    let mut taker = Taker::default();
+    taker.note_pushed(7);
+    assert_eq!(taker.probe(), Some(7));
+    taker.take_pong(Offset::from_be_bytes(*b"17000000"));
+    assert_eq!(taker.untold_proof(), None);
+    taker.take_pong(7);
+    assert_eq!(taker.untold_proof(), Some(7));
 }
