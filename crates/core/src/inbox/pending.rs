@@ -188,24 +188,31 @@ impl Inbox {
         }
     }
 
-    /// Messages were acked. Returns those that have left.
-    pub(crate) fn ack(&mut self, by: &Actor, which: &Which, policy: Policy, now: UnixMs) -> Vec<Offset> {
-        let offsets = match which {
-            Which::UpTo(last) => self.pending.range(..=*last).map(|(offset, _)| *offset).collect(),
-            Which::Offsets(offsets) => offsets.clone(),
-        };
-        self.ack_these(by, offsets, policy, now)
-    }
-
-    /// A connection has everything up to here, but for what excludes it.
-    pub(crate) fn prove(
+    /// Messages were acked by whoever has these names. Returns those that have left.
+    pub(crate) fn ack(
         &mut self,
         by: &Actor,
-        (up_to, names): (Offset, &[ConnectionId]),
+        (which, names): (&Which, &[ConnectionId]),
         policy: Policy,
         now: UnixMs,
     ) -> Vec<Offset> {
-        let excludes = |item: &Item| item.exclude.iter().flatten().any(|id| names.contains(id));
+        match which {
+            Which::UpTo(last) => self.prove(by, (*last, Some(names)), policy, now),
+            Which::Offsets(offsets) => self.ack_these(by, offsets.clone(), policy, now),
+        }
+    }
+
+    /// A connection has everything up to here, but for what excludes it. While not all of its names are known, that is what excludes
+    /// anybody.
+    pub(crate) fn prove(
+        &mut self,
+        by: &Actor,
+        (up_to, names): (Offset, Option<&[ConnectionId]>),
+        policy: Policy,
+        now: UnixMs,
+    ) -> Vec<Offset> {
+        let concerns = |id: &ConnectionId| names.is_none_or(|names| names.contains(id));
+        let excludes = |item: &Item| item.exclude.iter().flatten().any(concerns);
         let has = self.pending.range(..=up_to).filter(|(_, item)| !excludes(item)).map(|(offset, _)| *offset);
         let has = has.collect();
         self.ack_these(by, has, policy, now)

@@ -18,6 +18,7 @@ use crate::options::InboxOptions;
 use crate::position::{Gap, GapReason, Offset, Start};
 use crate::publish::Origin;
 use crate::rejection::{Rejection, RejectionKind};
+use crate::session::Formers;
 use crate::state::{StateOwner, StateTicket};
 use crate::timer::Timer;
 use crate::worker::peers::HistoryAsk;
@@ -44,7 +45,7 @@ impl Worker {
                 return self.ask_history(HistoryAsk { origin, channel, query, inbox: Some(Actor::All) });
             }
             InboxCall::Clear => Act::Clear,
-            InboxCall::Ack { epoch, which } => Act::Ack { by: Actor::All, epoch, which },
+            InboxCall::Ack { epoch, which } => Act::Ack { by: Actor::All, epoch, which, names: Formers::new() },
         };
         self.ask_inbox(InboxAsk { origin, channel, act });
     }
@@ -64,7 +65,7 @@ impl Worker {
         let left = match ask.act {
             Act::Proof { device, up_to, names } => {
                 let by = Actor::Device(device);
-                let offsets = inbox.prove(&by, (up_to, &names), options.policy, wall);
+                let offsets = inbox.prove(&by, (up_to, Some(&names)), options.policy, wall);
                 self.answer_inbox(ask.origin, Ok(Outcome::Done));
                 Left { offsets, cause, by_proof: true }
             }
@@ -73,8 +74,8 @@ impl Worker {
                 let rejection = Rejection { kind: RejectionKind::Conflict, ..Rejection::field("epoch", message) };
                 return self.answer_inbox(ask.origin, Err(rejection));
             }
-            Act::Ack { by, which, .. } => {
-                let offsets = inbox.ack(&by, &which, options.policy, wall);
+            Act::Ack { by, which, names, .. } => {
+                let offsets = inbox.ack(&by, (&which, &names), options.policy, wall);
                 inbox.wait(ask.origin, Outcome::Done);
                 Left { offsets, cause, by_proof: false }
             }
@@ -240,7 +241,7 @@ impl Worker {
         let since = comparable(home, start);
         if let (Mode::Auto, Some(since), Some(inbox)) = (listener.mode, since, &mut home.inbox) {
             let by = Actor::Device(listener.device.clone());
-            left.extend(inbox.prove(&by, (since, &listener.names), options.policy, wall));
+            left.extend(inbox.prove(&by, (since, listener.names.as_deref()), options.policy, wall));
         }
         let window = window(home, start, since, listener, &options);
         self.tell_left(key, Left { offsets: left, cause: None, by_proof: true });

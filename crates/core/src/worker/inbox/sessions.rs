@@ -36,7 +36,9 @@ impl Worker {
         self.options.inbox_of(channel)?;
         let session = self.sessions.get(key)?;
         let mode = session.taker().map_or(Mode::Auto, |taker| taker.mode);
-        Some(Box::new(Listener { device: session.profile.device(), mode, names: self.names_of(session) }))
+        let nameless = matches!(&session.phase, Phase::Connecting(connecting) if connecting.taking_over);
+        let names = (!nameless).then(|| self.names_of(session));
+        Some(Box::new(Listener { device: session.profile.device(), mode, names }))
     }
 
     fn names_of(&self, session: &Session) -> Formers {
@@ -120,7 +122,8 @@ impl Worker {
     pub(crate) fn handle_inbox_ack(&mut self, key: ConnectionKey, ack: Acknowledge, reply: Reply) {
         let Some((channel, device)) = self.own_inbox(key, reply) else { return };
         self.free_room(key, &ack.which);
-        let act = Act::Ack { by: Actor::Device(device), epoch: ack.epoch, which: ack.which };
+        let names = self.sessions.get(key).map(|session| self.names_of(session)).unwrap_or_default();
+        let act = Act::Ack { by: Actor::Device(device), epoch: ack.epoch, which: ack.which, names };
         self.request_inbox(key, reply, channel, act);
     }
 

@@ -2,6 +2,48 @@
 
 use crate::worker::testing::check;
 
+/// A session that comes back has everything up to its position, but for what excluded one of its former connections.
+#[test]
+fn a_position_of_a_session_is_no_ack_of_what_it_was_excluded_from() {
+    check(
+        "
+        phone opens as=ada connect
+        phone < connected
+        phone > publish user:ada a exclude=phone
+        phone < $user:ada gap 1-1 excluded
+        phone > publish user:ada b
+        phone < $user:ada 2 b
+        phone drops
+        phone opens as=ada continues=phone connect $user@2
+        phone < connected resumed [$user:ada 2..2 recovered]
+        laptop opens as=ada connect manual
+        laptop < connected
+        laptop < $user:ada 1 a
+        laptop < $user:ada gap 2-2 acked
+        ",
+    );
+}
+
+#[test]
+fn an_ack_up_to_a_message_is_none_of_what_the_connection_was_excluded_from() {
+    check(
+        "
+        phone opens as=ada connect manual
+        phone < connected
+        phone > publish user:ada a exclude=phone
+        phone < $user:ada gap 1-1 excluded
+        phone > publish user:ada b
+        phone < $user:ada 2 b
+        phone > ack #1 ..2
+        phone < ok #1
+        laptop opens as=ada connect manual
+        laptop < connected
+        laptop < $user:ada 1 a
+        laptop < $user:ada gap 2-2 acked
+        ",
+    );
+}
+
 #[test]
 fn a_slow_reader_is_told_what_was_dropped_meanwhile() {
     check(
