@@ -54,6 +54,8 @@ pub(super) struct Item {
 pub(super) struct Device {
     pub(super) id: DeviceId,
     pub(super) seen: UnixMs,
+    /// What its row says of that.
+    pub(super) noted: UnixMs,
     /// Its row is older than this.
     pub(super) changed: bool,
 }
@@ -274,15 +276,14 @@ impl Inbox {
                 {
                     self.forget(oldest);
                 }
-                self.devices.push(Device { id: id.clone(), seen: UnixMs(0), changed: true });
+                self.devices.push(Device { id: id.clone(), seen: UnixMs(0), noted: UnixMs(0), changed: true });
                 self.devices.len() - 1
             }
         };
         let device = &mut self.devices[place];
-        // A row a day says well enough which devices are in use.
-        const SEEN_STEP_MS: u64 = 24 * 3_600 * 1_000;
-        device.changed |= now.0.saturating_sub(device.seen.0) > SEEN_STEP_MS;
         device.seen = device.seen.max(now);
+        let unnoted = device.seen.0.saturating_sub(device.noted.0);
+        device.changed |= u128::from(unnoted) >= limits::INBOX_SEEN_EVERY.as_millis();
         1 << place
     }
 

@@ -21,9 +21,10 @@ impl Worker {
     pub(crate) fn begin(&mut self, key: ConnectionKey, connect: Connect, reference: Option<Ref>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.pings = connect.pings;
+        let now = self.now.time;
         if connect.meta.is_some() || connect.device.is_some() {
             let extras = session.profile.extras_mut();
-            (extras.meta, extras.device) = (connect.meta, connect.device);
+            (extras.meta, extras.device, extras.seen_at) = (connect.meta, connect.device, now);
         }
         if connect.inbox == Mode::Manual {
             session.profile.extras_mut().inbox = Some(Box::new(Taker::manual()));

@@ -204,7 +204,10 @@ impl Worker {
         }
         match session.handle_deadline(now, excused, &self.options) {
             Due::Later => {}
-            Due::Beat => self.beat(key),
+            Due::Beat => {
+                self.beat(key);
+                self.stay_known(key);
+            }
             Due::Close(close) => return self.end(key, close, None),
             Due::Abort => {
                 // Said once, though another entry of the wheel may lie in the same place.

@@ -157,3 +157,64 @@ fn what_cannot_be_read_is_told() {
         ",
     );
 }
+
+/// A device that is connected is not forgotten, however quiet its user is.
+#[test]
+fn a_device_that_is_here_is_not_forgotten() {
+    check(
+        "
+        node each stored
+        phone opens as=ada connect device=phone manual
+        phone < connected
+        pass 11520m
+        laptop opens as=ada connect device=laptop manual
+        laptop < connected
+        phone drops
+        api > publish user:ada a
+        api < at 1 to 1 queued
+        laptop < $user:ada 1 a
+        laptop > ack #1 1
+        laptop < ok #1
+        phone opens as=ada connect device=phone manual
+        phone < connected
+        phone < $user:ada 1 a
+        ",
+    );
+}
+
+/// … and who acks day by day is remembered to have been there, also by those who read it from the store.
+#[test]
+fn a_device_that_acks_every_day_is_known_after_a_restart() {
+    let days = (1..=10).map(|it| {
+        format!(
+            "pass 23h
+             api > publish user:ada m
+             api < at {it} to 1 queued
+             phone < $user:ada {it} m
+             phone > ack #1 {it}
+             phone < ok #1
+            "
+        )
+    });
+    check(&format!(
+        "
+        node each stored steady
+        phone opens as=ada connect device=phone manual
+        phone < connected
+        {}
+        phone drops
+        restart
+        laptop opens as=ada connect device=laptop manual
+        laptop < connected
+        api > publish user:ada a
+        api < at 11 to 1 queued
+        laptop < $user:ada 11 a
+        laptop > ack #1 11
+        laptop < ok #1
+        phone opens as=ada connect device=phone manual
+        phone < connected
+        phone < $user:ada 11 a
+        ",
+        days.collect::<String>()
+    ));
+}
