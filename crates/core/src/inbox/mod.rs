@@ -85,6 +85,6 @@ pub(crate) enum Act {
 pub(crate) struct Listener {
     pub(crate) device: Option<DeviceId>,
     pub(crate) mode: Mode,
-    /// The connections of its session, for what excludes them; `None` while its former ones are looked for.
-    pub(crate) names: Option<Formers>,
+    /// The connections of its session, for what excludes them.
+    pub(crate) names: Formers,
 }

@@ -199,22 +199,20 @@ impl Inbox {
         now: UnixMs,
     ) -> Vec<Offset> {
         match which {
-            Which::UpTo(last) => self.prove(by, (*last, Some(names)), policy, now),
+            Which::UpTo(last) => self.prove(by, (*last, names), policy, now),
             Which::Offsets(offsets) => self.ack_these(by, offsets.clone(), policy, now),
         }
     }
 
-    /// A connection has everything up to here, but for what excludes it. While not all of its names are known, that is what excludes
-    /// anybody.
+    /// A connection has everything up to here, but for what excludes it.
     pub(crate) fn prove(
         &mut self,
         by: &Actor,
-        (up_to, names): (Offset, Option<&[ConnectionId]>),
+        (up_to, names): (Offset, &[ConnectionId]),
         policy: Policy,
         now: UnixMs,
     ) -> Vec<Offset> {
-        let concerns = |id: &ConnectionId| names.is_none_or(|names| names.contains(id));
-        let excludes = |item: &Item| item.exclude.iter().flatten().any(concerns);
+        let excludes = |item: &Item| item.exclude.iter().flatten().any(|id| names.contains(id));
         let has = self.pending.range(..=up_to).filter(|(_, item)| !excludes(item)).map(|(offset, _)| *offset);
         let has = has.collect();
         self.ack_these(by, has, policy, now)

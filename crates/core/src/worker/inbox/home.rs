@@ -65,7 +65,7 @@ impl Worker {
         let left = match ask.act {
             Act::Proof { device, up_to, names } => {
                 let by = Actor::Device(device);
-                let offsets = inbox.prove(&by, (up_to, Some(&names)), options.policy, wall);
+                let offsets = inbox.prove(&by, (up_to, &names), options.policy, wall);
                 self.answer_inbox(ask.origin, Ok(Outcome::Done));
                 Left { offsets, cause, by_proof: true }
             }
@@ -241,7 +241,7 @@ impl Worker {
         let since = comparable(home, start);
         if let (Mode::Auto, Some(since), Some(inbox)) = (listener.mode, since, &mut home.inbox) {
             let by = Actor::Device(listener.device.clone());
-            left.extend(inbox.prove(&by, (since, listener.names.as_deref()), options.policy, wall));
+            left.extend(inbox.prove(&by, (since, &listener.names), options.policy, wall));
         }
         let window = window(home, start, since, listener, &options);
         self.tell_left(key, Left { offsets: left, cause: None, by_proof: true });

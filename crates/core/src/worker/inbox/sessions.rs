@@ -36,9 +36,7 @@ impl Worker {
         self.options.inbox_of(channel)?;
         let session = self.sessions.get(key)?;
         let mode = session.taker().map_or(Mode::Auto, |taker| taker.mode);
-        let nameless = matches!(&session.phase, Phase::Connecting(connecting) if connecting.taking_over);
-        let names = (!nameless).then(|| self.names_of(session));
-        Some(Box::new(Listener { device: session.profile.device(), mode, names }))
+        Some(Box::new(Listener { device: session.profile.device(), mode, names: self.names_of(session) }))
     }
 
     fn names_of(&self, session: &Session) -> Formers {
