@@ -330,6 +330,11 @@ impl Inbox {
         self.pending.get(&offset).is_some_and(|item| item.acked_by & self.bit_of(device) == 0)
     }
 
+    /// The first message from this one on that is pending for whoever asks.
+    pub(crate) fn next_shown(&self, by: &Actor, from: Offset) -> Option<Offset> {
+        self.pending.range(from..).map(|(offset, _)| *offset).find(|offset| self.shows(by, *offset))
+    }
+
     /// The place after which the first message lies that is pending for a device; `None` if there is none.
     pub(crate) fn begins_after(&self, device: Option<&DeviceId>) -> Option<Offset> {
         let bit = self.bit_of(device);
