@@ -31,6 +31,18 @@ impl Worker {
         self.peers.request(former.worker, Peer::TakeOver(Box::new(ask)));
     }
 
+    /// A position in an inbox is an ack, but not of what excluded the session; so its former connections have to be known first.
+    pub(super) fn begin_own_when_named(&mut self, key: ConnectionKey, own: (Option<u32>, Start)) {
+        if let Some(session) = self.sessions.get_mut(key)
+            && let Phase::Connecting(connecting) = &mut session.phase
+            && connecting.taking_over
+        {
+            connecting.own = Some(own);
+            return;
+        }
+        self.begin_own(key, own);
+    }
+
     pub(super) fn user_of(&self, key: ConnectionKey) -> Option<crate::id::UserId> {
         self.sessions.get(key).and_then(|session| session.profile.identity.user.clone())
     }

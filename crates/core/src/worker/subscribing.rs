@@ -112,18 +112,6 @@ impl Worker {
         }
     }
 
-    /// A position in an inbox is an ack, but of what excluded the session; so its former connections have to be known first.
-    fn begin_own_when_named(&mut self, key: ConnectionKey, own: (Index, Start)) {
-        if let Some(session) = self.sessions.get_mut(key)
-            && let Phase::Connecting(connecting) = &mut session.phase
-            && connecting.taking_over
-        {
-            connecting.own = Some(own);
-            return;
-        }
-        self.begin_own(key, own);
-    }
-
     /// A user's connections mostly live at the user's home, where listening costs no request and no state of the channel.
     pub(super) fn begin_own(&mut self, key: ConnectionKey, (index, start): (Index, Start)) {
         let Some(user) = self.user_of(key) else { return };
