@@ -127,6 +127,8 @@ pub const INBOX_OUT_MAX: usize = 64;
 pub const INBOX_DEVICES: usize = 16;
 /// How long a device is waited for after it was seen last.
 pub const INBOX_DEVICE_AGE: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// A device says so often that it is still there, and its row remembers when it was seen as well as that.
+pub const INBOX_SEEN_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// A message that waits for so long is told to the application, which may wake its user in another way.
 pub const INBOX_QUEUED_AFTER: Duration = Duration::from_secs(5);
 /// What an `inbox` frame costs to queue, in bytes.

@@ -34,16 +34,21 @@ impl Loading {
         let rows = Rows::read(channel, &self.epoch, rows);
         // What lies below the newest messages that an inbox holds was dropped, or is now.
         let newest = rows.done.newest_open(self.head, u64::from(options.messages));
-        self.reached = newest.max(self.floor);
         let inbox = &mut self.inbox;
         inbox.head = self.head;
         (inbox.announced, inbox.untold) = (rows.announced.min(self.head), rows.untold);
         inbox.dropped_up_to = rows.dropped_up_to.min(self.head);
-        if newest > rows.done.floor() && newest > self.floor {
-            inbox.dropped_up_to = newest;
-        }
         rows.stale.iter().for_each(|device| inbox.saving.forget(device.clone()));
         self.rows = rows;
+        self.pass(newest.max(self.floor));
+    }
+
+    /// Goes on after this offset. What was not acked up to there, and has not been read, is lost.
+    fn pass(&mut self, to: Offset) {
+        if self.rows.done.open_within(self.reached + 1, to) > 0 {
+            self.inbox.dropped_up_to = self.inbox.dropped_up_to.max(to);
+        }
+        self.reached = self.reached.max(to);
     }
 
     /// What to read next; `None` when everything is there.
@@ -60,6 +65,10 @@ impl Loading {
         };
         for record in block.records.iter().filter(open) {
             self.inbox.admit(record, options.age);
+        }
+        for offset in block.damaged.iter().filter(|offset| **offset <= self.head && !self.rows.done.contains(**offset))
+        {
+            self.inbox.dropped_up_to = self.inbox.dropped_up_to.max(*offset);
         }
         self.floor = self.floor.max(block.floor.min(self.head));
         self.reached = self.reached.max(block.reached.max(self.reached + 1));

@@ -75,7 +75,7 @@ pub(crate) enum Act {
     /// A connection has proved that it has everything up to here, but for what excluded it. Answered at once.
     Proof { device: Option<DeviceId>, up_to: Offset, names: Formers },
     /// Answered when the state has it.
-    Ack { by: Actor, epoch: Option<Epoch>, which: Which },
+    Ack { by: Actor, epoch: Option<Epoch>, which: Which, names: Formers },
     /// Answered when the state has it.
     Clear,
 }

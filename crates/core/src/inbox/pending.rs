@@ -54,6 +54,8 @@ pub(super) struct Item {
 pub(super) struct Device {
     pub(super) id: DeviceId,
     pub(super) seen: UnixMs,
+    /// What its row says of that.
+    pub(super) noted: UnixMs,
     /// Its row is older than this.
     pub(super) changed: bool,
 }
@@ -96,6 +98,16 @@ impl Inbox {
 
     pub(crate) const fn dropped_up_to(&self) -> Offset {
         self.dropped_up_to
+    }
+
+    /// The last of the offsets from this one on that were dropped, as far as nothing that waits lies between them.
+    pub(crate) fn dropped_from(&self, next: Offset) -> Option<Offset> {
+        if self.dropped_up_to < next {
+            return None;
+        }
+        let waits = self.pending.range(next..).next().map(|(offset, _)| *offset);
+        let last = waits.map_or(self.dropped_up_to, |offset| self.dropped_up_to.min(offset - 1));
+        (last >= next).then_some(last)
     }
 
     /// Takes the next message, for at most so long. Returns the oldest one. [`Inbox::fit`] follows.
@@ -178,13 +190,18 @@ impl Inbox {
         }
     }
 
-    /// Messages were acked. Returns those that have left.
-    pub(crate) fn ack(&mut self, by: &Actor, which: &Which, policy: Policy, now: UnixMs) -> Vec<Offset> {
-        let offsets = match which {
-            Which::UpTo(last) => self.pending.range(..=*last).map(|(offset, _)| *offset).collect(),
-            Which::Offsets(offsets) => offsets.clone(),
-        };
-        self.ack_these(by, offsets, policy, now)
+    /// Messages were acked by whoever has these names. Returns those that have left.
+    pub(crate) fn ack(
+        &mut self,
+        by: &Actor,
+        (which, names): (&Which, &[ConnectionId]),
+        policy: Policy,
+        now: UnixMs,
+    ) -> Vec<Offset> {
+        match which {
+            Which::UpTo(last) => self.prove(by, (*last, names), policy, now),
+            Which::Offsets(offsets) => self.ack_these(by, offsets.clone(), policy, now),
+        }
     }
 
     /// A connection has everything up to here, but for what excludes it.
@@ -257,15 +274,14 @@ impl Inbox {
                 {
                     self.forget(oldest);
                 }
-                self.devices.push(Device { id: id.clone(), seen: UnixMs(0), changed: true });
+                self.devices.push(Device { id: id.clone(), seen: UnixMs(0), noted: UnixMs(0), changed: true });
                 self.devices.len() - 1
             }
         };
         let device = &mut self.devices[place];
-        // A row a day says well enough which devices are in use.
-        const SEEN_STEP_MS: u64 = 24 * 3_600 * 1_000;
-        device.changed |= now.0.saturating_sub(device.seen.0) > SEEN_STEP_MS;
         device.seen = device.seen.max(now);
+        let unnoted = device.seen.0.saturating_sub(device.noted.0);
+        device.changed |= u128::from(unnoted) >= limits::INBOX_SEEN_EVERY.as_millis();
         1 << place
     }
 
@@ -312,6 +328,11 @@ impl Inbox {
     /// Whether a message is pending for a device.
     pub(crate) fn wants(&self, device: Option<&DeviceId>, offset: Offset) -> bool {
         self.pending.get(&offset).is_some_and(|item| item.acked_by & self.bit_of(device) == 0)
+    }
+
+    /// The first message from this one on that is pending for whoever asks.
+    pub(crate) fn next_shown(&self, by: &Actor, from: Offset) -> Option<Offset> {
+        self.pending.range(from..).map(|(offset, _)| *offset).find(|offset| self.shows(by, *offset))
     }
 
     /// The place after which the first message lies that is pending for a device; `None` if there is none.
@@ -398,9 +419,11 @@ impl Inbox {
         Some(Notice::Queued { from, to })
     }
 
-    /// Whether nothing would be lost by dropping it, if it is kept in memory only.
+    /// Whether nothing would be lost by dropping it, if it is kept in memory only. Who comes with a position before something that was
+    /// dropped is told so, also when nothing waits any more.
     pub(crate) fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.devices.is_empty() && self.untold == 0 && self.unreported == 0
+        let owes_word = self.untold > 0 || self.unreported > 0 || self.dropped_up_to > 0;
+        self.pending.is_empty() && self.devices.is_empty() && !owes_word
     }
 }
 

@@ -113,7 +113,9 @@ impl Inbox {
                 key: key(channel, &[&[DEVICE], id.as_str().as_bytes()]),
             }),
         );
-        self.devices.iter_mut().for_each(|device| device.changed = false);
+        for device in self.devices.iter_mut().filter(|device| device.changed) {
+            (device.changed, device.noted) = (false, device.seen);
+        }
         let answers = std::mem::take(&mut self.saving.waiting);
         self.saving = Saving { under_way: true, forgetting: gone, answers, ..Saving::default() };
         Some(changes)
@@ -175,7 +177,8 @@ impl Rows {
                     let Some(id) = name.and_then(|name| DeviceId::parse(name).ok()) else { continue };
                     match value.and_then(numbers::<1>) {
                         Some(([seen], acked)) => {
-                            all.devices.push((Device { id, seen: UnixMs(seen), changed: false }, acked));
+                            let (seen, noted) = (UnixMs(seen), UnixMs(seen));
+                            all.devices.push((Device { id, seen, noted, changed: false }, acked));
                         }
                         None => all.stale.push(id),
                     }

@@ -72,10 +72,10 @@ impl Taker {
         (self.mode == Mode::Auto && self.pushed > self.told).then_some(self.pushed)
     }
 
-    /// A Pong has come.
+    /// A Pong has come. What no Ping has asked for says nothing: a Pong may also be sent unasked, with whatever in it.
     pub(crate) fn take_pong(&mut self, offset: Offset) {
-        if self.mode == Mode::Auto {
-            self.proved = self.proved.max(offset.min(self.probed));
+        if self.mode == Mode::Auto && offset <= self.probed {
+            self.proved = self.proved.max(offset);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Actor, Inbox, Loading, Policy};
+use super::{Actor, Inbox, Loading, Policy, Taker};
 use crate::acks::Which;
 use crate::history::Block;
 use crate::id::{AppId, ChannelKey, DeviceId, EventType, MessageId, UserId};
@@ -125,7 +125,7 @@ fn each_device_is_remembered_message_by_message() {
                     model.known.insert(name.to_owned());
                 }
                 5 if rng.percent(20) => {
-                    inbox.ack(&Actor::All, &Which::UpTo(head / 2), options.policy, UnixMs(1));
+                    inbox.ack(&Actor::All, (&Which::UpTo(head / 2), &[]), options.policy, UnixMs(1));
                     model.pending.retain(|offset, _| *offset > head / 2);
                 }
                 6 => {
@@ -141,7 +141,7 @@ fn each_device_is_remembered_message_by_message() {
                     } else {
                         Which::Offsets(vec![1 + rng.below(head as usize + 1) as u64])
                     };
-                    let left = inbox.ack(&Actor::Device(Some(device(name))), &which, options.policy, UnixMs(1));
+                    let left = inbox.ack(&Actor::Device(Some(device(name))), (&which, &[]), options.policy, UnixMs(1));
                     model.known.insert(name.to_owned());
                     let before: BTreeSet<Offset> = model.pending.keys().copied().collect();
                     for (offset, acked) in &mut model.pending {
@@ -171,7 +171,7 @@ fn rows_of_another_life_of_the_log_count_for_nothing() {
     for offset in 1..=5 {
         inbox.admit(&record(offset), options.age);
     }
-    inbox.ack(&Actor::All, &Which::UpTo(4), options.policy, UnixMs(0));
+    inbox.ack(&Actor::All, (&Which::UpTo(4), &[]), options.policy, UnixMs(0));
     let mut rows = BTreeMap::new();
     write(&mut rows, inbox.take_changes(&channel(), &epoch("e"), Time::default()).expect("something left"));
     assert_eq!(reload(&rows, "e", 7, &options).len(), 3);
@@ -195,17 +195,17 @@ fn the_device_unseen_longest_gives_way() {
     let all_but_the_first = |inbox: &mut Inbox| {
         let numbers = 1..limits::INBOX_DEVICES as u64;
         let acks = numbers.map(|it| Actor::Device(Some(device(&format!("d{it}")))));
-        acks.flat_map(|by| inbox.ack(&by, &Which::UpTo(1), Policy::Each, UnixMs(99))).count()
+        acks.flat_map(|by| inbox.ack(&by, (&Which::UpTo(1), &[]), Policy::Each, UnixMs(99))).count()
     };
     assert_eq!(all_but_the_first(&mut inbox), 0, "the first one has not acked");
     inbox.greet(Some(&device("new")), UnixMs(100));
     assert_eq!(inbox.len(), 1, "it waits for the new one");
-    assert_eq!(inbox.ack(&Actor::Device(Some(device("new"))), &Which::UpTo(1), Policy::Each, UnixMs(101)), [1]);
+    assert_eq!(inbox.ack(&Actor::Device(Some(device("new"))), (&Which::UpTo(1), &[]), Policy::Each, UnixMs(101)), [1]);
     // With a week gone without any of them nobody is waited for but who comes.
     inbox.admit(&record(2), Duration::from_secs(60));
     let later = UnixMs(200 + limits::INBOX_DEVICE_AGE.as_millis() as u64);
     inbox.greet(Some(&device("new")), later);
-    assert_eq!(inbox.ack(&Actor::Device(Some(device("new"))), &Which::UpTo(2), Policy::Each, later), [2]);
+    assert_eq!(inbox.ack(&Actor::Device(Some(device("new"))), (&Which::UpTo(2), &[]), Policy::Each, later), [2]);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_write_that_failed_is_made_again_and_whoever_waited_for_it_is_told() {
     let options = InboxOptions::default();
     let mut inbox = Inbox::default();
     inbox.admit(&record(1), options.age);
-    inbox.ack(&Actor::All, &Which::UpTo(1), options.policy, UnixMs(0));
+    inbox.ack(&Actor::All, (&Which::UpTo(1), &[]), options.policy, UnixMs(0));
     inbox.wait(crate::publish::Origin::Call { ticket: 1 }, crate::event::Outcome::Done);
     let take = |inbox: &mut Inbox, ms| inbox.take_changes(&channel(), &epoch("e"), Time::from_ms(ms));
     let first = take(&mut inbox, 0).expect("something left");
@@ -226,4 +226,16 @@ fn a_write_that_failed_is_made_again_and_whoever_waited_for_it_is_told() {
     assert_eq!(again[0], first[0]);
     assert_eq!(inbox.saved(true, Time::from_ms(9_999)).len(), 1);
     assert!(!inbox.is_saving());
+}
+
+/// A Pong may be sent unasked, with whatever in it, also while messages wait to be written.
+#[test]
+fn a_pong_to_no_ping_proves_nothing() {
+    let mut taker = Taker::default();
+    taker.note_pushed(7);
+    assert_eq!(taker.probe(), Some(7));
+    taker.take_pong(Offset::from_be_bytes(*b"17000000"));
+    assert_eq!(taker.untold_proof(), None);
+    taker.take_pong(7);
+    assert_eq!(taker.untold_proof(), Some(7));
 }

@@ -155,6 +155,8 @@ pub(crate) struct Extras {
     pub(crate) inherits: bool,
     /// When its authorisation is over, with the skew of clocks.
     pub(crate) expires: Option<Time>,
+    /// When its device has last said that it is there; only where that counts.
+    pub(crate) seen_at: Time,
     /// What it has taken of its user's messages.
     pub(crate) inbox: Option<Box<Taker>>,
     /// The consumers it takes messages of; at most [`crate::limits::CONSUMERS_PER_CONNECTION`].

@@ -8,11 +8,11 @@ use smallvec::SmallVec;
 use super::Worker;
 use super::call::ChannelInfo;
 use super::output::{Lifecycle, Output};
-use super::peers::{Attach, AttachFor, Attached, HistoryAsk, Peer};
+use super::peers::{Attach, AttachFor, Attached, HistoryAsk, Peer, Pull};
 use crate::consumers::{Ask, Consumers};
 use crate::history::{Page, Ring, Window};
 use crate::id::{Audience, ChannelKey, DeviceId, SlotKey, WorkerId};
-use crate::inbox::{Inbox, InboxAsk, Loading};
+use crate::inbox::{Actor, Inbox, InboxAsk, Loading};
 use crate::limits;
 use crate::position::{GapReason, Offset, Position};
 use crate::publish::{Desk, Draft};
@@ -127,12 +127,20 @@ impl Home {
         self.connections() > 0 || self.ring.len() > 0 || in_log
     }
 
-    /// Takes out of a page what is not pending any more. Returns whether there was such a thing.
-    pub(crate) fn pass_over(&self, page: &mut Page, device: Option<&DeviceId>) -> bool {
-        let before = page.records.len();
+    /// Where the page of a pull begins. Of an inbox, what is not pending any more need not be read: it may be most of the channel.
+    pub(super) fn begins_at(&self, pull: &Pull) -> Offset {
+        if self.queues.is_none() {
+            return pull.next;
+        }
+        let by = Actor::Device(pull.device.clone());
+        let shown = self.inbox.as_ref().and_then(|inbox| inbox.next_shown(&by, pull.next));
+        shown.unwrap_or(self.ring.head() + 1).max(pull.next)
+    }
+
+    /// Takes out of a page what is not pending any more.
+    pub(crate) fn pass_over(&self, page: &mut Page, device: Option<&DeviceId>) {
         let wanted = |offset| self.inbox.as_ref().is_some_and(|inbox| inbox.wants(device, offset));
         page.records.retain(|record| record.offset.is_some_and(wanted));
-        page.records.len() < before
     }
 
     pub(crate) fn info(&self) -> ChannelInfo {

@@ -147,7 +147,12 @@ impl Worker {
             let nothing = Page { reached: pull.next - 1, ..Page::default() };
             return self.answer_pull(pull, nothing);
         };
-        let (missing, from) = match home.ring.page(pull.next, bounds) {
+        // What had to give way while it fell behind is lost to it, and what has been acked is not.
+        if let Some(last) = home.inbox.as_ref().and_then(|inbox| inbox.dropped_from(pull.next)) {
+            let nothing = Page { missing: Some((pull.next, last)), reached: last, ..Page::default() };
+            return self.answer_pull(pull, nothing);
+        }
+        let (missing, from) = match home.ring.page(home.begins_at(&pull), bounds) {
             Found::Here(page) => return self.answer_pull(pull, page),
             Found::InLog { missing, from } => (missing, from),
         };
@@ -169,7 +174,10 @@ impl Worker {
             live = home.joins(pull.worker, reached);
             missing = home.ring.missing_because(page.missing.map_or(reached, |range| range.1));
             skipped = home.skipped;
-            if home.queues.is_some() && home.pass_over(&mut page, pull.device.as_ref()) {
+            if home.queues.is_some() {
+                home.pass_over(&mut page, pull.device.as_ref());
+                // What was passed over before something that is lost is told with it.
+                page.missing = page.missing.map(|(_, last)| (pull.next, last));
                 skipped = GapReason::Acked;
             }
         }

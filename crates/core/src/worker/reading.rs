@@ -71,6 +71,9 @@ impl Worker {
         let bounds = PageBounds { records_max: limits::HISTORY_PAGE_MAX as usize, now: self.now.time };
         while !reading.is_done() {
             let Some(home) = ready(&mut self.homes, reading.home) else { break };
+            if !reading.pass_over(home.inbox.as_deref()) {
+                break;
+            }
             let reason = |range: Option<Range>| home.ring.missing_because(range.map_or(0, |range| range.1));
             let floor = home.ring.floor();
             if floor >= reading.end {
@@ -151,6 +154,16 @@ impl Reading {
     fn is_done(&self) -> bool {
         // A stretch that goes back is read to its end, because its end is what counts.
         self.next > self.end || (self.is_full && self.direction == Direction::Forward)
+    }
+
+    /// Of an inbox, what is not pending need not be read: it may be most of the channel. Returns whether anything is left to read.
+    fn pass_over(&mut self, inbox: Option<&Inbox>) -> bool {
+        if let (Some(by), Direction::Forward) = (&self.inbox, self.direction) {
+            let beyond = self.end + 1;
+            let shown = inbox.and_then(|inbox| inbox.next_shown(by, self.next));
+            self.next = shown.unwrap_or(beyond).min(beyond).max(self.next);
+        }
+        !self.is_done()
     }
 
     /// Takes what belongs to this page out of what was read.

@@ -31,7 +31,19 @@ impl Worker {
         self.peers.request(former.worker, Peer::TakeOver(Box::new(ask)));
     }
 
-    fn user_of(&self, key: ConnectionKey) -> Option<crate::id::UserId> {
+    /// A position in an inbox is an ack, but not of what excluded the session; so its former connections have to be known first.
+    pub(super) fn begin_own_when_named(&mut self, key: ConnectionKey, own: (Option<u32>, Start)) {
+        if let Some(session) = self.sessions.get_mut(key)
+            && let Phase::Connecting(connecting) = &mut session.phase
+            && connecting.taking_over
+        {
+            connecting.own = Some(own);
+            return;
+        }
+        self.begin_own(key, own);
+    }
+
+    pub(super) fn user_of(&self, key: ConnectionKey) -> Option<crate::id::UserId> {
         self.sessions.get(key).and_then(|session| session.profile.identity.user.clone())
     }
 
@@ -143,6 +155,8 @@ impl Worker {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Phase::Connecting(connecting) = &mut session.phase else { return };
         connecting.taking_over = false;
+        let own = connecting.own.take();
+        let channels = taken.legacy.as_ref().map(|legacy| legacy.channels.clone());
         if let Some(legacy) = taken.legacy {
             connecting.resumed = true;
             let former = legacy.formers.last().copied();
@@ -152,8 +166,11 @@ impl Worker {
             if let Some(former) = former {
                 self.tell(key, |connection, sequence, user| Lifecycle::Resumed { connection, former, sequence, user });
             }
-            legacy.channels.iter().for_each(|name| self.begin_restored(key, name.clone()));
         }
+        if let Some(own) = own {
+            self.begin_own(key, own);
+        }
+        channels.iter().flat_map(|names| names.iter()).for_each(|name| self.begin_restored(key, name.clone()));
         self.note_answer(key);
     }
 

@@ -21,9 +21,10 @@ impl Worker {
     pub(crate) fn begin(&mut self, key: ConnectionKey, connect: Connect, reference: Option<Ref>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.pings = connect.pings;
+        let now = self.now.time;
         if connect.meta.is_some() || connect.device.is_some() {
             let extras = session.profile.extras_mut();
-            (extras.meta, extras.device) = (connect.meta, connect.device);
+            (extras.meta, extras.device, extras.seen_at) = (connect.meta, connect.device, now);
         }
         if connect.inbox == Mode::Manual {
             session.profile.extras_mut().inbox = Some(Box::new(Taker::manual()));
@@ -35,7 +36,8 @@ impl Worker {
         let implicit = usize::from(user.is_some()) + usize::from(provider == Provider::Sse);
         session.subscriptions.reserve_exact(connect.subscriptions.len() + implicit);
         let positions = connect.positions;
-        let connecting = Connecting { reference, outcomes, taking_over: false, resumed: false, positions, pending: 1 };
+        let connecting =
+            Connecting { reference, outcomes, taking_over: false, own: None, resumed: false, positions, pending: 1 };
         session.phase = Phase::Connecting(Box::new(connecting));
         session.deadline = self.now.time.after(limits::CONNECT_DEADLINE);
         self.arm_session(key);
@@ -55,10 +57,7 @@ impl Worker {
         }
         self.begin_everyone(key, everyone, provider == Provider::Sse);
         match (user, own) {
-            (Some(user), own) => {
-                let app = self.app_of(key);
-                self.begin_own(key, &ChannelKey::user(app, user), own);
-            }
+            (Some(_), own) => self.begin_own_when_named(key, own.unwrap_or((None, Start::Now))),
             (None, Some((index, _))) => {
                 let rejection = Rejection::new(RejectionKind::Unauthenticated, "$user needs a user");
                 self.note_outcome(key, index, Some(Err(rejection)));
@@ -114,9 +113,10 @@ impl Worker {
     }
 
     /// A user's connections mostly live at the user's home, where listening costs no request and no state of the channel.
-    fn begin_own(&mut self, key: ConnectionKey, channel: &ChannelKey, asked: Option<(Index, Start)>) {
+    pub(super) fn begin_own(&mut self, key: ConnectionKey, (index, start): (Index, Start)) {
+        let Some(user) = self.user_of(key) else { return };
+        let channel = &ChannelKey::user(self.app_of(key), user);
         let at_home = self.home_worker(channel.fingerprint()) == self.id;
-        let (index, start) = asked.unwrap_or((None, Start::Now));
         // A request under way decides where the queue begins, and while nothing comes through it the home has to be asked.
         let entry = self.local_index.get(channel).map(|local| self.locals.at(local.slot));
         let unsure = entry.is_some_and(|entry| entry.behind || entry.home.is_none() && entry.attaching > 0);

@@ -138,12 +138,6 @@ impl Worker {
             if let Some(subscription) = session.subscriptions.iter_mut().find(|it| it.local == local.slot) {
                 carry(&mut subscription.written, offset);
             }
-            if let Some(extras) = &mut session.profile.extras
-                && let Some(taker) = &mut extras.inbox
-                && matches!(self.locals.at(local.slot).channel.audience, Audience::User(_))
-            {
-                taker.note_written(offset, self.now.time);
-            }
         }
         last_mover?;
         for (local, epoch, written) in known(&session.subscriptions, &self.locals) {
@@ -173,6 +167,17 @@ impl Worker {
                 |frame: &Rc<Frame>| Rc::ptr_eq(frame, &self.heartbeat) || matches!(frame.event(), Event::Probe(_));
             let left = session.outbox.iter().take(count).any(is_ping);
             session.handle_ping_progress(self.now.time, left);
+        }
+        if session.profile.client.provider == Provider::Sse
+            && let Some(extras) = &mut session.profile.extras
+            && let Some(taker) = &mut extras.inbox
+        {
+            let is_own =
+                |local| self.locals.get(local).is_some_and(|it| matches!(it.channel.audience, Audience::User(_)));
+            let moves = session.outbox.iter().take(count).filter_map(|frame| frame.moves());
+            if let Some((_, offset)) = moves.filter(|(local, _)| is_own(*local)).last() {
+                taker.note_written(offset, self.now.time);
+            }
         }
         session.outbox.consume(count, &mut self.pool);
         if session.outbox.is_empty() {
@@ -206,7 +211,10 @@ impl Worker {
         }
         match session.handle_deadline(now, excused, &self.options) {
             Due::Later => {}
-            Due::Beat => self.beat(key),
+            Due::Beat => {
+                self.beat(key);
+                self.stay_known(key);
+            }
             Due::Close(close) => return self.end(key, close, None),
             Due::Abort => {
                 // Said once, though another entry of the wheel may lie in the same place.

@@ -18,6 +18,7 @@ use crate::options::InboxOptions;
 use crate::position::{Gap, GapReason, Offset, Start};
 use crate::publish::Origin;
 use crate::rejection::{Rejection, RejectionKind};
+use crate::session::Formers;
 use crate::state::{StateOwner, StateTicket};
 use crate::timer::Timer;
 use crate::worker::peers::HistoryAsk;
@@ -44,7 +45,7 @@ impl Worker {
                 return self.ask_history(HistoryAsk { origin, channel, query, inbox: Some(Actor::All) });
             }
             InboxCall::Clear => Act::Clear,
-            InboxCall::Ack { epoch, which } => Act::Ack { by: Actor::All, epoch, which },
+            InboxCall::Ack { epoch, which } => Act::Ack { by: Actor::All, epoch, which, names: Formers::new() },
         };
         self.ask_inbox(InboxAsk { origin, channel, act });
     }
@@ -73,8 +74,8 @@ impl Worker {
                 let rejection = Rejection { kind: RejectionKind::Conflict, ..Rejection::field("epoch", message) };
                 return self.answer_inbox(ask.origin, Err(rejection));
             }
-            Act::Ack { by, which, .. } => {
-                let offsets = inbox.ack(&by, &which, options.policy, wall);
+            Act::Ack { by, which, names, .. } => {
+                let offsets = inbox.ack(&by, (&which, &names), options.policy, wall);
                 inbox.wait(ask.origin, Outcome::Done);
                 Left { offsets, cause, by_proof: false }
             }

@@ -50,7 +50,10 @@ impl Worker {
         match result {
             Ok(block) => loading.take_block(block, &options),
             // What cannot be read is lost, and every reader will be told.
-            Err(LogFailure::Damaged) => loading.take_block(&Block { reached: from, ..Block::default() }, &options),
+            Err(LogFailure::Damaged) => {
+                let block = Block { damaged: vec![from], reached: from, ..Block::default() };
+                loading.take_block(&block, &options);
+            }
             Err(failure) => {
                 self.give_up_loading(key, *failure);
                 return true;

@@ -97,30 +97,49 @@ impl Worker {
 
     /// Tells the home what has arrived. Without a credit to spare it is told with the next proof.
     fn send_proof(&mut self, key: ConnectionKey) {
-        let Some(session) = self.sessions.get(key) else { return };
-        let Some(up_to) = session.taker().and_then(Taker::untold_proof) else { return };
+        let up_to = self.sessions.get(key).and_then(Session::taker).and_then(Taker::untold_proof);
+        if up_to.is_some_and(|up_to| self.say_arrived(key, up_to))
+            && let Some(taker) = self.sessions.at_mut(key.slot).taker_mut()
+        {
+            taker.note_told();
+        }
+    }
+
+    /// Lets the home know from time to time that a device is there, however quiet its user is. Without a credit to spare it is told
+    /// with the next sign of life.
+    pub(crate) fn stay_known(&mut self, key: ConnectionKey) {
+        let now = self.now.time;
+        let Some(session) = self.sessions.get(key).filter(|session| self.device_for(session).is_some()) else { return };
+        let is_due =
+            session.profile.extras.as_ref().is_some_and(|it| now.since(it.seen_at) >= limits::INBOX_SEEN_EVERY);
+        if is_due && self.say_arrived(key, 0) {
+            self.sessions.at_mut(key.slot).profile.extras_mut().seen_at = now;
+        }
+    }
+
+    /// Tells the home that a connection has everything up to here. Returns whether there was a credit.
+    fn say_arrived(&mut self, key: ConnectionKey, up_to: Offset) -> bool {
+        let Some(session) = self.sessions.get(key) else { return false };
         let identity = &session.profile.identity;
-        let Some(user) = identity.user.clone() else { return };
+        let Some(user) = identity.user.clone() else { return false };
         let channel = ChannelKey::user(identity.app, user);
         let act = Act::Proof { device: session.profile.device(), up_to, names: self.names_of(session) };
         let home = self.home_worker(channel.fingerprint());
         let stored = self.options.retention(&channel).is_some();
         if !self.peers.can_pull(home, stored) {
-            return;
+            return false;
         }
         let origin = Origin::Session { worker: self.id, connection: key, reply: Reply::Stream(None) };
         self.peers.request(home, Peer::Inbox(Box::new(InboxAsk { origin, channel, act })));
-        let session = self.sessions.at_mut(key.slot);
-        session.in_flight += 1;
-        if let Some(taker) = session.taker_mut() {
-            taker.note_told();
-        }
+        self.sessions.at_mut(key.slot).in_flight += 1;
+        true
     }
 
     pub(crate) fn handle_inbox_ack(&mut self, key: ConnectionKey, ack: Acknowledge, reply: Reply) {
         let Some((channel, device)) = self.own_inbox(key, reply) else { return };
         self.free_room(key, &ack.which);
-        let act = Act::Ack { by: Actor::Device(device), epoch: ack.epoch, which: ack.which };
+        let names = self.sessions.get(key).map(|session| self.names_of(session)).unwrap_or_default();
+        let act = Act::Ack { by: Actor::Device(device), epoch: ack.epoch, which: ack.which, names };
         self.request_inbox(key, reply, channel, act);
     }
 
@@ -164,7 +183,9 @@ impl Worker {
     fn free_room(&mut self, key: ConnectionKey, which: &Which) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.taker_mut().is_some_and(|taker| taker.take_acked(which)) {
-            self.held_inboxes.retain(|(_, held)| *held != key);
+            for subscription in session.subscriptions.iter().filter(|it| !it.named) {
+                self.held_inboxes.remove(&(subscription.local, key));
+            }
             self.schedule_pull(key.slot);
         }
     }

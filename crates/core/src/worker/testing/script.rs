@@ -297,12 +297,12 @@ impl Theatre {
             }
             ("log", "trims") => {
                 let (name, through) = rest.split_once(' ').expect("a channel and an offset");
-                let channel = ChannelKey::named(AppId::default(), ChannelName::parse(name).expect("a name"));
+                let channel = channel_key(name);
                 self.node.log.trim(&channel, through.parse().expect("an offset"));
             }
             ("log", "loses") => {
                 let (name, offsets) = rest.split_once(' ').expect("a channel and offsets");
-                let channel = ChannelKey::named(AppId::default(), ChannelName::parse(name).expect("a name"));
+                let channel = channel_key(name);
                 let offsets = offsets.split(' ').map(|offset| offset.parse().expect("an offset"));
                 offsets.for_each(|offset| self.node.log.damage(&channel, offset));
             }

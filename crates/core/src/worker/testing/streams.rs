@@ -154,7 +154,7 @@ impl Streams {
         assert!(from <= to && to == position.offset, "{name}: {gap:?} moves to {position:?}");
         match gap.reason {
             // An inbox drops what history still has.
-            GapReason::Window if matches!(channel.audience, Audience::User(_)) => {}
+            GapReason::Window | GapReason::Slow if matches!(channel.audience, Audience::User(_)) => {}
             GapReason::Window | GapReason::Slow => {
                 let lost = |offset: Offset| offset <= facts.trimmed || facts.log.is_damaged(channel, offset);
                 assert!((from..=to).all(lost), "{name}: {gap:?} is lost, but history begins after {}", facts.trimmed);

@@ -3,4 +3,5 @@
 mod acks;
 mod bounds;
 mod devices;
+mod losses;
 mod stored;

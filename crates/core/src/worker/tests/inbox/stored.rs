@@ -1,6 +1,10 @@
 //! Scripts about inboxes in a store: homes are forgotten, and the store is away.
 
-use crate::worker::testing::check;
+use std::time::Duration;
+
+use crate::options::Retention;
+use crate::rejection::Lost;
+use crate::worker::testing::{Node, Plan, check};
 
 #[test]
 fn stored_messages_wait_for_as_long_as_the_store_has_them() {
@@ -108,4 +112,35 @@ fn each_device_is_known_again_after_a_restart() {
         laptop < $user:ada gap 2-2 acked
         ",
     );
+}
+
+/// Somebody who has left one message of hundreds unacked is not read all that came since, whenever they come or look.
+#[test]
+fn what_was_acked_is_not_read_again() {
+    const MESSAGES: u64 = 640;
+    let mut plan = Plan::steady(1);
+    plan.options.retention = Some(Retention::default());
+    plan.options.history.records = 1;
+    let mut node = Node::new(plan);
+    let ada = node.join_with("ada", "manual");
+    node.settle();
+    for _ in 0..MESSAGES {
+        node.publish_by_call("user:ada x");
+        node.settle();
+    }
+    node.answers.clear();
+    let acked: Vec<String> = (2..MESSAGES).map(|offset| offset.to_string()).collect();
+    node.say(ada, "ack", &acked.join(","));
+    node.settle();
+    node.lose(ada, Lost::Dropped);
+    // Its home is forgotten, and with it the blocks that were read.
+    node.pass(Duration::from_secs(15 * 60));
+    let asked = node.workers[0].figures().log_reads;
+    let again = node.join_with("ada", "manual");
+    node.settle();
+    node.say(again, "inbox", "list");
+    node.settle();
+    assert_eq!(node.clients[again].messages_written, 2);
+    let asked = node.workers[0].figures().log_reads - asked;
+    assert!(asked <= 2, "{asked} blocks for two messages");
 }
