@@ -1,7 +1,7 @@
 // Two users in two browser contexts: what is for one never reaches the other, on either provider.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, beforeEach, test } from 'node:test';
 import { blankPage, eventSource, launch, uplink, webSocket } from './support/browser.mjs';
 import { startServer } from './support/server.mjs';
 
@@ -11,6 +11,11 @@ let server;
 before(async () => {
   [browser, server] = await Promise.all([launch(), startServer()]);
 });
+// What waits for them from the test before would come first.
+beforeEach(() => Promise.all(['ada', 'Ada', 'bob'].map(async (userId) => {
+  const cleared = await fetch(`${server.url}/api/inbox?userId=${userId}`, { method: 'DELETE' });
+  assert.equal(cleared.status, 200);
+})));
 after(async () => {
   await browser?.close();
   await server?.stop();
