@@ -1,0 +1,38 @@
+//! Orders that overtake each other, and acks of what nobody was handed.
+
+use crate::worker::testing::check;
+
+#[test]
+fn what_was_held_back_for_its_key_is_not_acked_after_a_restart() {
+    check(
+        "
+        node kept=jobs
+        ada opens connect
+        ada < connected
+        ada > consume #1 jobs worker
+        ada < ok #1 from 0
+        api > publish jobs k1 key=k
+        api > publish jobs k2 key=k
+        api > publish jobs free
+        api < at 1 to 0
+        api < at 2 to 0
+        api < at 3 to 0
+        ada < worker gets jobs 1 k1
+        ada < worker gets jobs 3 free
+        restart
+        api > acks jobs worker 2
+        api < NotFound offsets
+        api > acks jobs worker upto=3
+        api < done
+        api > consumers jobs
+        api < consumers worker at 1 pending 1 out 0 dead 0 by 0
+        ada opens connect
+        ada < connected
+        ada > consume #1 jobs worker
+        ada < ok #1 from 1
+        ada < worker gets jobs 2 k2
+        ada > ack #2 jobs worker 2
+        ada < ok #2
+        ",
+    );
+}
