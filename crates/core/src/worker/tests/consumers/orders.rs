@@ -36,3 +36,29 @@ fn what_was_held_back_for_its_key_is_not_acked_after_a_restart() {
         ",
     );
 }
+
+#[test]
+fn acks_do_not_wait_for_a_state_that_is_away() {
+    check(
+        "
+        node kept=jobs
+        ada opens connect
+        ada < connected
+        api > publish jobs a
+        api < at 1 to 0
+        ada > consume #1 jobs worker from=all
+        ada < ok #1 from 0
+        ada < worker gets jobs 1 a
+        log away
+        ada > ack #2 jobs worker 1
+        ada < error #2 Overloaded jobs
+        ada > ack #3 jobs worker 1
+        pass 2s
+        ada < error #3 Overloaded jobs
+        log back
+        pass 2s
+        ada > ack #4 jobs worker 1
+        ada < ok #4
+        ",
+    );
+}
