@@ -61,6 +61,10 @@ impl Worker {
         let result = match &ask.order {
             Order::Join { .. } | Order::Take { .. } => return self.obey_join(key, consumers, ask),
             Order::Leave { member } => {
+                // Its own join may wait, and comes first.
+                if consumers.list.get(member.cursor()).is_some_and(|consumer| consumer.fresh) {
+                    return consumers.push(Then::Again(ask));
+                }
                 if let (Origin::Session { worker, connection, .. }, Some(consumer)) =
                     (&ask.origin, consumers.list.get_mut(member.cursor()))
                 {

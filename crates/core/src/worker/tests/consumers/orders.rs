@@ -38,6 +38,33 @@ fn what_was_held_back_for_its_key_is_not_acked_after_a_restart() {
 }
 
 #[test]
+fn who_stops_and_begins_at_once_consumes() {
+    check(
+        "
+        node kept=jobs
+        ada opens connect
+        ada < connected
+        ada > consume #1 jobs worker
+        ada < ok #1 from 0
+        ada > consume #2 jobs worker stop & ada > consume #3 jobs worker
+        ada < ok #2
+        ada < ok #3 from 0
+        api > publish jobs a
+        api < at 1 to 0
+        ada < worker gets jobs 1 a
+        ada > ack #4 jobs worker 1
+        ada < ok #4
+        ada > consume #5 jobs worker & ada > consume #6 jobs worker stop
+        ada < ok #5 from 1
+        ada < ok #6
+        api > publish jobs b
+        api < at 2 to 0
+        ada < -
+        ",
+    );
+}
+
+#[test]
 fn acks_do_not_wait_for_a_state_that_is_away() {
     check(
         "
