@@ -134,10 +134,12 @@ impl Consumer {
     /// Everything that the state knows of it goes.
     pub(super) fn erase(&self, channel: &ChannelKey) -> Vec<Change> {
         let at = |offset| row_key(channel, &self.name, Some(offset));
-        // Each message that may have a row: those of the window and those it has not come to.
+        // Each message that may have a row: those of the window, those it has not come to, and those whose row is to go.
         let rows = self.window.up_to(Offset::MAX).map(|(offset, _)| offset).chain(self.known.keys().copied());
+        let rows = rows.chain(self.dirt.rows.keys().copied()).collect::<BTreeSet<_>>().into_iter();
         let rows = rows.map(|offset| Change::Delete { table: Table::PendingAcks, key: at(offset) });
-        let letters = self.letters.keys().map(|offset| Change::Delete { table: Table::DeadLetters, key: at(*offset) });
+        let letters = self.letters.keys().chain(&self.dirt.letters).collect::<BTreeSet<_>>().into_iter();
+        let letters = letters.map(|offset| Change::Delete { table: Table::DeadLetters, key: at(*offset) });
         let cursor = Change::Delete { table: Table::Cursors, key: row_key(channel, &self.name, None) };
         rows.chain(letters).chain([cursor]).collect()
     }

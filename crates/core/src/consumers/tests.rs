@@ -110,20 +110,24 @@ fn hand_out(consumer: &mut Consumer) -> Vec<Offset> {
 
 type Rows = BTreeMap<(Table, Box<[u8]>), Box<[u8]>>;
 
+fn write(rows: &mut Rows, changes: Vec<Change>) {
+    for change in changes {
+        match change {
+            Change::Put { table, key, value } | Change::Max { table, key, value } => {
+                drop(rows.insert((table, key), value))
+            }
+            Change::Delete { table, key } => drop(rows.remove(&(table, key))),
+        }
+    }
+}
+
 /// What the state would hold after these writes.
 fn state(consumers: &mut Consumers) -> Rows {
     let mut rows = BTreeMap::new();
     while let Some(mut part) = consumers.begin_write(&channel(), true) {
         loop {
             assert!(part.len() <= limits::CHANGES_MAX);
-            for change in part {
-                match change {
-                    Change::Put { table, key, value } | Change::Max { table, key, value } => {
-                        rows.insert((table, key), value);
-                    }
-                    Change::Delete { table, key } => drop(rows.remove(&(table, key))),
-                }
-            }
+            write(&mut rows, part);
             match consumers.applied() {
                 Applied::More(more) => part = more,
                 Applied::All(_) => break,
@@ -229,13 +233,33 @@ fn another_epoch_begins_at_its_first_message() {
     read(it, 20, None);
     assert!(it.window.items().all(|(_, item)| item.attempts == 0), "nothing of it was ever handed out");
     // What was kept of the former life goes with the next write.
-    for change in next.begin_write(&channel(), true).expect("something has changed") {
-        match change {
-            Change::Put { table, key, value } | Change::Max { table, key, value } => {
-                drop(rows.insert((table, key), value))
-            }
-            Change::Delete { table, key } => drop(rows.remove(&(table, key))),
-        }
-    }
+    write(&mut rows, next.begin_write(&channel(), true).expect("something has changed"));
     assert_eq!(rows.keys().map(|(table, _)| *table).collect::<Vec<_>>(), [Table::Cursors]);
+}
+
+#[test]
+fn what_is_deleted_leaves_nothing_behind_that_a_write_under_way_has_brought() {
+    let mut consumers = consumers(10);
+    let consumer = only(&mut consumers);
+    read(consumer, 3, None);
+    hand_out(consumer);
+    let member = Membership { consumer: consumer.name.clone(), group: None };
+    let say = |consumer: &mut Consumer, offset: Offset, outcome: AckOutcome| {
+        consumer.ack(&member, &Which::Offsets(vec![offset]), &outcome, now(), &mut || 0).expect("it is its own");
+    };
+    say(consumer, 1, AckOutcome::Retry { delay: None });
+    say(consumer, 2, AckOutcome::Dead { reason: None });
+    // While the rows of these are being written …
+    let part = consumers.begin_write(&channel(), true).expect("something has changed");
+    let mut rows = Rows::new();
+    write(&mut rows, part);
+    // … they are done, and the consumer is deleted.
+    let consumer = only(&mut consumers);
+    say(consumer, 1, AckOutcome::Done);
+    say(consumer, 2, AckOutcome::Done);
+    let name = consumer.name.clone();
+    assert!(consumers.delete(&channel(), &name));
+    assert!(matches!(consumers.applied(), Applied::All(_)));
+    write(&mut rows, consumers.begin_write(&channel(), true).expect("something has changed"));
+    assert!(rows.is_empty(), "{rows:?}");
 }
