@@ -263,3 +263,24 @@ fn what_is_deleted_leaves_nothing_behind_that_a_write_under_way_has_brought() {
     write(&mut rows, consumers.begin_write(&channel(), true).expect("something has changed"));
     assert!(rows.is_empty(), "{rows:?}");
 }
+
+#[test]
+fn a_consumer_that_is_used_is_not_forgotten() {
+    let at = |days: u64| {
+        let ms = days * 24 * 3_600 * 1_000;
+        Now { time: Time::from_ms(1_000 + ms), wall: UnixMs(now().wall.0 + ms) }
+    };
+    let mut consumers = consumers(10);
+    let mut rows = state(&mut consumers);
+    // A member is there for a month, and nothing happens.
+    for day in 1..=31 {
+        only(&mut consumers).handle_time(at(day), &mut || 0);
+        while let Some(part) = consumers.begin_write(&channel(), true) {
+            write(&mut rows, part);
+            consumers.applied();
+        }
+    }
+    let mut next = reopened(&rows, "e");
+    assert_eq!(next.forget_unused(&channel(), at(32)), 0);
+    assert_eq!(next.forget_unused(&channel(), at(63)), 1);
+}
