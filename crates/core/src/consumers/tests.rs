@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::members::Member;
 use super::window::{Item, Place};
 use super::{Applied, Consumer, ConsumerInfo, Consumers, Membership, Seat, Terms};
 use crate::acks::{AckOutcome, Which};
 use crate::history::{Page, Ring};
-use crate::id::{AppId, ChannelKey, ChannelName, ConsumerName, EventType, MessageId, MessageKey, SlotKey, WorkerId};
+use crate::id::{
+    AppId, ChannelKey, ChannelName, ConnectionKey, ConsumerName, EventType, MessageId, MessageKey, SlotKey, WorkerId,
+};
 use crate::limits;
 use crate::options::HistoryOptions;
 use crate::position::{Epoch, GapReason, Offset};
@@ -19,6 +22,15 @@ use crate::state::{Change, Row, Table};
 use crate::time::{Now, Time, UnixMs};
 
 impl Consumer {
+    /// The connections that sit here, by the names of their members, and whether they are thought to be slow.
+    pub(crate) fn seated(&self) -> Vec<(WorkerId, ConnectionKey, ConsumerName, bool)> {
+        let seat = |member: &Member| match member.seat {
+            Seat::Session { worker, connection } => Some((worker, connection, member.name.clone(), member.slow)),
+            Seat::Calls(_) | Seat::Gone => None,
+        };
+        self.members.iter().filter_map(seat).collect()
+    }
+
     /// What must hold between any two inputs.
     pub(crate) fn check(&self) {
         self.window.check();
