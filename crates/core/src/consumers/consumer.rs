@@ -11,7 +11,7 @@ use super::{ConsumerInfo, DeadLetter, Death, Delivery, Membership, News, Taken};
 use crate::acks::Acked;
 use crate::id::{ConnectionKey, ConsumerName, WorkerId};
 use crate::limits;
-use crate::position::{Epoch, Gap, Offset, Position};
+use crate::position::{Epoch, Gap, GapReason, Offset, Position};
 use crate::time::{Now, Time, UnixMs};
 
 /// What a consumer needs to decide: when it is, and a random number.
@@ -378,7 +378,7 @@ impl Consumer {
             else {
                 continue;
             };
-            let gap = self.gap.take();
+            let gap = self.take_gap();
             let taken = Taken { deliveries: poll.deliveries, position: self.position(), gap };
             answers.push((poll.ticket, taken));
         }
@@ -402,7 +402,7 @@ impl Consumer {
         if seats.is_empty() {
             return;
         }
-        let Some(gap) = self.gap.take() else { return };
+        let Some(gap) = self.take_gap() else { return };
         let group = self.group();
         for (worker, connection, consumer) in seats {
             let member = Membership { consumer, group: group.clone() };
@@ -426,6 +426,8 @@ impl Consumer {
 
     /// What it has lost and nobody was told of; whoever asks tells it.
     pub(crate) fn take_gap(&mut self) -> Option<Gap> {
+        // The row says that nobody was told of another epoch.
+        self.dirt.cursor |= self.gap.as_ref().is_some_and(|gap| gap.reason == GapReason::Epoch);
         self.gap.take()
     }
 }

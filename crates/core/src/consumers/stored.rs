@@ -17,12 +17,14 @@ use super::Consumer;
 use crate::acks::Acked;
 use crate::id::{ChannelKey, ConsumerName};
 use crate::limits;
-use crate::position::{Epoch, Offset};
+use crate::position::{Epoch, Gap, GapReason, Offset};
 use crate::state::{Change, Table, key};
 use crate::time::{Now, UnixMs};
 
 const VERSION: u8 = 1;
 const GROUP: u8 = 1;
+/// Nobody was told that the log has begun a new life.
+const UNTOLD_EPOCH: u8 = 2;
 
 /// What the state says of a message that is not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +148,8 @@ impl Consumer {
 
     fn to_bytes(&self) -> Box<[u8]> {
         let epoch = self.epoch.as_str().as_bytes();
-        let flags = if self.is_group { GROUP } else { 0 };
+        let untold = self.gap.as_ref().is_some_and(|gap| gap.reason == GapReason::Epoch);
+        let flags = if self.is_group { GROUP } else { 0 } | if untold { UNTOLD_EPOCH } else { 0 };
         let numbers = [self.used.0, self.handed, self.lost, self.letters_dropped];
         let mut bytes = vec![VERSION, flags];
         bytes.extend(numbers.into_iter().flat_map(u64::to_be_bytes));
@@ -169,12 +172,16 @@ impl Consumer {
         (consumer.used, consumer.handed) = (UnixMs(number(0)?), number(1)?.max(acked.floor()));
         (consumer.lost, consumer.letters_dropped) = (number(2)?, number(3)?);
         consumer.acked = acked;
+        consumer.gap = (flags & UNTOLD_EPOCH != 0).then_some(Gap { range: None, reason: GapReason::Epoch });
         Some(consumer)
     }
 
     fn take_row(&mut self, table: Table, offset: Offset, value: &[u8]) {
         if table == Table::DeadLetters {
-            if let Some(letter) = Letter::from_bytes(value) {
+            // A crash between the parts of a write may have left the letter of what is not given up, or was given back.
+            if !self.acked.contains(offset) || self.again.contains(&offset) {
+                self.dirt.letters.insert(offset);
+            } else if let Some(letter) = Letter::from_bytes(value) {
                 self.letters.insert(offset, letter);
             }
         } else if let Some(attempts) = Attempts::from_bytes(value) {
@@ -194,7 +201,7 @@ impl Consumer {
         self.epoch = epoch.clone();
         self.acked = Acked::default();
         (self.scanned, self.handed) = (0, 0);
-        self.gap = Some(crate::position::Gap { range: None, reason: crate::position::GapReason::Epoch });
+        self.gap = Some(Gap { range: None, reason: GapReason::Epoch });
     }
 }
 

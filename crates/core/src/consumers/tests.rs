@@ -135,18 +135,22 @@ fn write(rows: &mut Rows, changes: Vec<Change>) {
 
 /// What the state would hold after these writes.
 fn state(consumers: &mut Consumers) -> Rows {
-    let mut rows = BTreeMap::new();
+    let mut rows = Rows::new();
+    write_all(consumers, &mut rows);
+    rows
+}
+
+fn write_all(consumers: &mut Consumers, rows: &mut Rows) {
     while let Some(mut part) = consumers.begin_write(&channel(), true) {
         loop {
             assert!(part.len() <= limits::CHANGES_MAX);
-            write(&mut rows, part);
+            write(rows, part);
             match consumers.applied() {
                 Applied::More(more) => part = more,
                 Applied::All(_) => break,
             }
         }
     }
-    rows
 }
 
 /// The consumers that the next process finds.
@@ -287,12 +291,41 @@ fn a_consumer_that_is_used_is_not_forgotten() {
     // A member is there for a month, and nothing happens.
     for day in 1..=31 {
         only(&mut consumers).handle_time(at(day), &mut || 0);
-        while let Some(part) = consumers.begin_write(&channel(), true) {
-            write(&mut rows, part);
-            consumers.applied();
-        }
+        write_all(&mut consumers, &mut rows);
     }
     let mut next = reopened(&rows, "e");
     assert_eq!(next.forget_unused(&channel(), at(32)), 0);
     assert_eq!(next.forget_unused(&channel(), at(63)), 1);
+}
+
+#[test]
+fn a_crash_between_the_parts_of_a_write_leaves_no_letter_of_what_comes_again() {
+    let mut consumers = consumers(1_000);
+    let consumer = only(&mut consumers);
+    let member = Membership { consumer: consumer.name.clone(), group: None };
+    read(consumer, 1_000, None);
+    hand_out(consumer);
+    let dead = AckOutcome::Dead { reason: None };
+    consumer.ack(&member, &Which::UpTo(1_000), &dead, now(), &mut || 0).expect("they are its own");
+    let mut rows = state(&mut consumers);
+    assert_eq!(only(&mut consumers).requeue(None), Ok(1_000));
+    write(&mut rows, consumers.begin_write(&channel(), true).expect("something has changed"));
+    let mut next = reopened(&rows, "e");
+    let it = only(&mut next);
+    read(it, 1_000, None);
+    it.check();
+    assert_eq!((it.letters.len(), it.window.len()), (0, 1_000));
+    write_all(&mut next, &mut rows);
+    assert!(rows.keys().all(|(table, _)| *table != Table::DeadLetters), "they are gone with the next write");
+}
+
+#[test]
+fn another_epoch_is_told_also_after_a_restart() {
+    let mut consumers = consumers(10);
+    let mut rows = state(&mut consumers);
+    write_all(&mut reopened(&rows, "f"), &mut rows);
+    let mut next = reopened(&rows, "f");
+    assert_eq!(only(&mut next).take_gap().map(|gap| (gap.range, gap.reason)), Some((None, GapReason::Epoch)));
+    write_all(&mut next, &mut rows);
+    assert_eq!(only(&mut reopened(&rows, "f")).take_gap(), None);
 }
