@@ -53,10 +53,19 @@ impl Worker {
                 }
                 let (to, me) = (channel.clone(), member.clone());
                 consuming.push(Consuming { channel: to, member: me, joined: false, asked: 1, slow: false });
+                self.unsay_seat(key, &channel, &member.consumer);
                 Order::Join { member, terms }
             }
         };
         self.ask_consumers(key, channel, order, reply);
+    }
+
+    /// What waits to be said of a former seat is not about the next one, which would overtake it.
+    fn unsay_seat(&mut self, key: ConnectionKey, channel: &ChannelKey, consumer: &ConsumerName) {
+        self.mail.retain(|(_, message)| {
+            let Peer::Seat(news) = message else { return true };
+            (news.connection, &news.channel, &news.member.consumer) != (key, channel, consumer)
+        });
     }
 
     fn ask_consumers(&mut self, key: ConnectionKey, channel: ChannelKey, order: Order, reply: Reply) {
@@ -104,7 +113,9 @@ impl Worker {
                 }
                 self.forget_consuming(key, &ask.channel, &member.consumer, false);
             }
-            (Order::Leave { member }, _) => self.forget_consuming(key, &ask.channel, &member.consumer, true),
+            (Order::Leave { member }, Ok(_)) => self.forget_consuming(key, &ask.channel, &member.consumer, true),
+            // It may still be seated there.
+            (Order::Leave { .. }, Err(_)) => {}
             (
                 Order::Take { .. }
                 | Order::Ack { .. }

@@ -89,3 +89,30 @@ fn acks_do_not_wait_for_a_state_that_is_away() {
         ",
     );
 }
+
+#[test]
+fn who_comes_back_before_it_is_told_that_it_was_replaced_consumes() {
+    check(
+        "
+        node workers=1 deliveries=1 kept=jobs steady
+        bo opens connect
+        ada opens connect
+        ada < connected
+        bo < connected
+        ada > subscribe #1 news
+        ada < subscribed #1 news 0..0
+        ada > consume #2 jobs worker
+        ada < ok #2 from 0
+        // The message takes the room, so that the news of who was replaced waits.
+        api > publish news hi & bo > consume #1 jobs worker & ada > consume #3 jobs worker
+        api < at 1 to 1
+        ada <* news 1 hi | ok #3 from 0
+        bo <* ok #1 from 0 | worker of jobs ended Conflict
+        api > publish jobs a
+        api < at 1 to 0
+        ada < worker gets jobs 1 a
+        ada > ack #4 jobs worker 1
+        ada < ok #4
+        ",
+    );
+}
