@@ -58,12 +58,18 @@ impl Consumer {
         let last = last.min(self.handed);
         let mut offset = self.acked.next_open(0);
         while !self.is_group && *outcome == AckOutcome::Done && offset <= last {
-            if self.window.get(offset).is_none() {
+            if self.window.get(offset).is_none() && self.was_handed(offset) {
                 offsets.push(offset);
             }
             offset = self.acked.next_open(offset);
         }
         offsets
+    }
+
+    /// Whether a message that is not in the window was ever handed out. What was held back for its key has a row that says it was not.
+    fn was_handed(&self, offset: Offset) -> bool {
+        let counts = |known: &Attempts| known.count > 0;
+        offset <= self.handed && !self.again.contains(&offset) && self.known.get(&offset).is_none_or(counts)
     }
 
     fn ack_one(
@@ -109,7 +115,7 @@ impl Consumer {
     /// A message that is not in the window: done, delivered before a restart, or none of ours.
     fn ack_elsewhere(&mut self, offset: Offset, outcome: &AckOutcome, now: Now) -> Result<(), Rejection> {
         let is_dead = self.letters.contains_key(&offset);
-        let was_handed = offset <= self.handed && !self.again.contains(&offset);
+        let was_handed = self.was_handed(offset);
         if self.acked.contains(offset) && was_handed {
             return match outcome {
                 AckOutcome::Done => {

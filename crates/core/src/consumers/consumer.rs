@@ -11,7 +11,7 @@ use super::{ConsumerInfo, DeadLetter, Death, Delivery, Membership, News, Taken};
 use crate::acks::Acked;
 use crate::id::{ConnectionKey, ConsumerName, WorkerId};
 use crate::limits;
-use crate::position::{Epoch, Gap, Offset, Position};
+use crate::position::{Epoch, Gap, GapReason, Offset, Position};
 use crate::time::{Now, Time, UnixMs};
 
 /// What a consumer needs to decide: when it is, and a random number.
@@ -38,7 +38,7 @@ pub(crate) struct Consumer {
     pub(super) lost: u64,
     /// What it has lost and nobody was told of.
     pub(super) gap: Option<Gap>,
-    /// When somebody was there last.
+    /// When somebody was there last, to the day.
     pub(super) used: UnixMs,
     /// The state does not know of it yet.
     pub(crate) fresh: bool,
@@ -126,6 +126,15 @@ impl Consumer {
             dead: self.letters.len() as u32,
             dead_dropped: self.letters_dropped,
             lost: self.lost,
+        }
+    }
+
+    /// Somebody is there. When that was last, is kept to the day.
+    pub(super) fn touch(&mut self, now: Now) {
+        const DAY_MS: u64 = 24 * 3_600 * 1_000;
+        if now.wall.0 > self.used.0.saturating_add(DAY_MS) {
+            self.used = now.wall;
+            self.dirt.cursor = true;
         }
     }
 
@@ -342,6 +351,9 @@ impl Consumer {
                 Some(Place::Ready | Place::Behind | Place::Counting) | None => break,
             }
         }
+        if !self.members.is_empty() {
+            self.touch(now);
+        }
         self.dismiss();
     }
 
@@ -366,12 +378,12 @@ impl Consumer {
             else {
                 continue;
             };
-            self.used = now.wall;
-            let gap = self.gap.take();
+            let gap = self.take_gap();
             let taken = Taken { deliveries: poll.deliveries, position: self.position(), gap };
             answers.push((poll.ticket, taken));
         }
         if !answers.is_empty() {
+            self.touch(now);
             self.dismiss();
         }
         answers
@@ -379,6 +391,9 @@ impl Consumer {
 
     /// Tells those who are connected of what was lost.
     pub(crate) fn tell_gap(&mut self) {
+        if self.gap.is_none() {
+            return;
+        }
         let seats = self.members.iter().filter_map(|member| match member.seat {
             Seat::Session { worker, connection } => Some((worker, connection, member.name.clone())),
             Seat::Calls(_) | Seat::Gone => None,
@@ -387,7 +402,7 @@ impl Consumer {
         if seats.is_empty() {
             return;
         }
-        let Some(gap) = self.gap.take() else { return };
+        let Some(gap) = self.take_gap() else { return };
         let group = self.group();
         for (worker, connection, consumer) in seats {
             let member = Membership { consumer, group: group.clone() };
@@ -411,6 +426,8 @@ impl Consumer {
 
     /// What it has lost and nobody was told of; whoever asks tells it.
     pub(crate) fn take_gap(&mut self) -> Option<Gap> {
+        // The row says that nobody was told of another epoch.
+        self.dirt.cursor |= self.gap.as_ref().is_some_and(|gap| gap.reason == GapReason::Epoch);
         self.gap.take()
     }
 }

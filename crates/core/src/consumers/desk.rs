@@ -170,7 +170,10 @@ impl Consumers {
         self.retry_at = Some(again_at);
         let Some(writing) = &mut self.writing else { return Vec::new() };
         writing.failed = true;
-        std::mem::take(&mut writing.then)
+        // Those who wait for the write after it hold credits of all connections of their workers.
+        let mut waiting = std::mem::take(&mut writing.then);
+        waiting.append(&mut self.then);
+        waiting
     }
 
     /// The write that has failed, once more.

@@ -24,7 +24,7 @@ impl Consumer {
             let field = if self.is_group { "consumer" } else { "group" };
             return Err(Rejection::new(RejectionKind::Conflict, message).at(field));
         }
-        self.used = now.wall;
+        self.touch(now);
         let found = self.members.iter().position(|it| it.name == member.consumer);
         let index = match found {
             Some(index) => index,
@@ -92,10 +92,7 @@ impl Consumer {
         if gives_back {
             self.give_back(name, true, now);
         }
-        // The row says when it was used last, to the day.
-        const DAY_MS: u64 = 24 * 3_600 * 1_000;
-        self.dirt.cursor |= now.wall.0 > self.used.0 + DAY_MS;
-        self.used = now.wall;
+        self.touch(now);
         self.dismiss();
     }
 

@@ -17,12 +17,14 @@ use super::Consumer;
 use crate::acks::Acked;
 use crate::id::{ChannelKey, ConsumerName};
 use crate::limits;
-use crate::position::{Epoch, Offset};
+use crate::position::{Epoch, Gap, GapReason, Offset};
 use crate::state::{Change, Table, key};
 use crate::time::{Now, UnixMs};
 
 const VERSION: u8 = 1;
 const GROUP: u8 = 1;
+/// Nobody was told that the log has begun a new life.
+const UNTOLD_EPOCH: u8 = 2;
 
 /// What the state says of a message that is not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,17 +136,20 @@ impl Consumer {
     /// Everything that the state knows of it goes.
     pub(super) fn erase(&self, channel: &ChannelKey) -> Vec<Change> {
         let at = |offset| row_key(channel, &self.name, Some(offset));
-        // Each message that may have a row: those of the window and those it has not come to.
+        // Each message that may have a row: those of the window, those it has not come to, and those whose row is to go.
         let rows = self.window.up_to(Offset::MAX).map(|(offset, _)| offset).chain(self.known.keys().copied());
+        let rows = rows.chain(self.dirt.rows.keys().copied()).collect::<BTreeSet<_>>().into_iter();
         let rows = rows.map(|offset| Change::Delete { table: Table::PendingAcks, key: at(offset) });
-        let letters = self.letters.keys().map(|offset| Change::Delete { table: Table::DeadLetters, key: at(*offset) });
+        let letters = self.letters.keys().chain(&self.dirt.letters).collect::<BTreeSet<_>>().into_iter();
+        let letters = letters.map(|offset| Change::Delete { table: Table::DeadLetters, key: at(*offset) });
         let cursor = Change::Delete { table: Table::Cursors, key: row_key(channel, &self.name, None) };
         rows.chain(letters).chain([cursor]).collect()
     }
 
     fn to_bytes(&self) -> Box<[u8]> {
         let epoch = self.epoch.as_str().as_bytes();
-        let flags = if self.is_group { GROUP } else { 0 };
+        let untold = self.gap.as_ref().is_some_and(|gap| gap.reason == GapReason::Epoch);
+        let flags = if self.is_group { GROUP } else { 0 } | if untold { UNTOLD_EPOCH } else { 0 };
         let numbers = [self.used.0, self.handed, self.lost, self.letters_dropped];
         let mut bytes = vec![VERSION, flags];
         bytes.extend(numbers.into_iter().flat_map(u64::to_be_bytes));
@@ -167,12 +172,16 @@ impl Consumer {
         (consumer.used, consumer.handed) = (UnixMs(number(0)?), number(1)?.max(acked.floor()));
         (consumer.lost, consumer.letters_dropped) = (number(2)?, number(3)?);
         consumer.acked = acked;
+        consumer.gap = (flags & UNTOLD_EPOCH != 0).then_some(Gap { range: None, reason: GapReason::Epoch });
         Some(consumer)
     }
 
     fn take_row(&mut self, table: Table, offset: Offset, value: &[u8]) {
         if table == Table::DeadLetters {
-            if let Some(letter) = Letter::from_bytes(value) {
+            // A crash between the parts of a write may have left the letter of what is not given up, or was given back.
+            if !self.acked.contains(offset) || self.again.contains(&offset) {
+                self.dirt.letters.insert(offset);
+            } else if let Some(letter) = Letter::from_bytes(value) {
                 self.letters.insert(offset, letter);
             }
         } else if let Some(attempts) = Attempts::from_bytes(value) {
@@ -192,7 +201,7 @@ impl Consumer {
         self.epoch = epoch.clone();
         self.acked = Acked::default();
         (self.scanned, self.handed) = (0, 0);
-        self.gap = Some(crate::position::Gap { range: None, reason: crate::position::GapReason::Epoch });
+        self.gap = Some(Gap { range: None, reason: GapReason::Epoch });
     }
 }
 

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::members::Member;
 use super::window::{Item, Place};
 use super::{Applied, Consumer, ConsumerInfo, Consumers, Membership, Seat, Terms};
 use crate::acks::{AckOutcome, Which};
 use crate::history::{Page, Ring};
-use crate::id::{AppId, ChannelKey, ChannelName, ConsumerName, EventType, MessageId, MessageKey, SlotKey, WorkerId};
+use crate::id::{
+    AppId, ChannelKey, ChannelName, ConnectionKey, ConsumerName, EventType, MessageId, MessageKey, SlotKey, WorkerId,
+};
 use crate::limits;
 use crate::options::HistoryOptions;
 use crate::position::{Epoch, GapReason, Offset};
@@ -19,6 +22,15 @@ use crate::state::{Change, Row, Table};
 use crate::time::{Now, Time, UnixMs};
 
 impl Consumer {
+    /// The connections that sit here, by the names of their members, and whether they are thought to be slow.
+    pub(crate) fn seated(&self) -> Vec<(WorkerId, ConnectionKey, ConsumerName, bool)> {
+        let seat = |member: &Member| match member.seat {
+            Seat::Session { worker, connection } => Some((worker, connection, member.name.clone(), member.slow)),
+            Seat::Calls(_) | Seat::Gone => None,
+        };
+        self.members.iter().filter_map(seat).collect()
+    }
+
     /// What must hold between any two inputs.
     pub(crate) fn check(&self) {
         self.window.check();
@@ -110,27 +122,35 @@ fn hand_out(consumer: &mut Consumer) -> Vec<Offset> {
 
 type Rows = BTreeMap<(Table, Box<[u8]>), Box<[u8]>>;
 
+fn write(rows: &mut Rows, changes: Vec<Change>) {
+    for change in changes {
+        match change {
+            Change::Put { table, key, value } | Change::Max { table, key, value } => {
+                drop(rows.insert((table, key), value))
+            }
+            Change::Delete { table, key } => drop(rows.remove(&(table, key))),
+        }
+    }
+}
+
 /// What the state would hold after these writes.
 fn state(consumers: &mut Consumers) -> Rows {
-    let mut rows = BTreeMap::new();
+    let mut rows = Rows::new();
+    write_all(consumers, &mut rows);
+    rows
+}
+
+fn write_all(consumers: &mut Consumers, rows: &mut Rows) {
     while let Some(mut part) = consumers.begin_write(&channel(), true) {
         loop {
             assert!(part.len() <= limits::CHANGES_MAX);
-            for change in part {
-                match change {
-                    Change::Put { table, key, value } | Change::Max { table, key, value } => {
-                        rows.insert((table, key), value);
-                    }
-                    Change::Delete { table, key } => drop(rows.remove(&(table, key))),
-                }
-            }
+            write(rows, part);
             match consumers.applied() {
                 Applied::More(more) => part = more,
                 Applied::All(_) => break,
             }
         }
     }
-    rows
 }
 
 /// The consumers that the next process finds.
@@ -229,13 +249,83 @@ fn another_epoch_begins_at_its_first_message() {
     read(it, 20, None);
     assert!(it.window.items().all(|(_, item)| item.attempts == 0), "nothing of it was ever handed out");
     // What was kept of the former life goes with the next write.
-    for change in next.begin_write(&channel(), true).expect("something has changed") {
-        match change {
-            Change::Put { table, key, value } | Change::Max { table, key, value } => {
-                drop(rows.insert((table, key), value))
-            }
-            Change::Delete { table, key } => drop(rows.remove(&(table, key))),
-        }
-    }
+    write(&mut rows, next.begin_write(&channel(), true).expect("something has changed"));
     assert_eq!(rows.keys().map(|(table, _)| *table).collect::<Vec<_>>(), [Table::Cursors]);
+}
+
+#[test]
+fn what_is_deleted_leaves_nothing_behind_that_a_write_under_way_has_brought() {
+    let mut consumers = consumers(10);
+    let consumer = only(&mut consumers);
+    read(consumer, 3, None);
+    hand_out(consumer);
+    let member = Membership { consumer: consumer.name.clone(), group: None };
+    let say = |consumer: &mut Consumer, offset: Offset, outcome: AckOutcome| {
+        consumer.ack(&member, &Which::Offsets(vec![offset]), &outcome, now(), &mut || 0).expect("it is its own");
+    };
+    say(consumer, 1, AckOutcome::Retry { delay: None });
+    say(consumer, 2, AckOutcome::Dead { reason: None });
+    // While the rows of these are being written …
+    let part = consumers.begin_write(&channel(), true).expect("something has changed");
+    let mut rows = Rows::new();
+    write(&mut rows, part);
+    // … they are done, and the consumer is deleted.
+    let consumer = only(&mut consumers);
+    say(consumer, 1, AckOutcome::Done);
+    say(consumer, 2, AckOutcome::Done);
+    let name = consumer.name.clone();
+    assert!(consumers.delete(&channel(), &name));
+    assert!(matches!(consumers.applied(), Applied::All(_)));
+    write(&mut rows, consumers.begin_write(&channel(), true).expect("something has changed"));
+    assert!(rows.is_empty(), "{rows:?}");
+}
+
+#[test]
+fn a_consumer_that_is_used_is_not_forgotten() {
+    let at = |days: u64| {
+        let ms = days * 24 * 3_600 * 1_000;
+        Now { time: Time::from_ms(1_000 + ms), wall: UnixMs(now().wall.0 + ms) }
+    };
+    let mut consumers = consumers(10);
+    let mut rows = state(&mut consumers);
+    // A member is there for a month, and nothing happens.
+    for day in 1..=31 {
+        only(&mut consumers).handle_time(at(day), &mut || 0);
+        write_all(&mut consumers, &mut rows);
+    }
+    let mut next = reopened(&rows, "e");
+    assert_eq!(next.forget_unused(&channel(), at(32)), 0);
+    assert_eq!(next.forget_unused(&channel(), at(63)), 1);
+}
+
+#[test]
+fn a_crash_between_the_parts_of_a_write_leaves_no_letter_of_what_comes_again() {
+    let mut consumers = consumers(1_000);
+    let consumer = only(&mut consumers);
+    let member = Membership { consumer: consumer.name.clone(), group: None };
+    read(consumer, 1_000, None);
+    hand_out(consumer);
+    let dead = AckOutcome::Dead { reason: None };
+    consumer.ack(&member, &Which::UpTo(1_000), &dead, now(), &mut || 0).expect("they are its own");
+    let mut rows = state(&mut consumers);
+    assert_eq!(only(&mut consumers).requeue(None), Ok(1_000));
+    write(&mut rows, consumers.begin_write(&channel(), true).expect("something has changed"));
+    let mut next = reopened(&rows, "e");
+    let it = only(&mut next);
+    read(it, 1_000, None);
+    it.check();
+    assert_eq!((it.letters.len(), it.window.len()), (0, 1_000));
+    write_all(&mut next, &mut rows);
+    assert!(rows.keys().all(|(table, _)| *table != Table::DeadLetters), "they are gone with the next write");
+}
+
+#[test]
+fn another_epoch_is_told_also_after_a_restart() {
+    let mut consumers = consumers(10);
+    let mut rows = state(&mut consumers);
+    write_all(&mut reopened(&rows, "f"), &mut rows);
+    let mut next = reopened(&rows, "f");
+    assert_eq!(only(&mut next).take_gap().map(|gap| (gap.range, gap.reason)), Some((None, GapReason::Epoch)));
+    write_all(&mut next, &mut rows);
+    assert_eq!(only(&mut reopened(&rows, "f")).take_gap(), None);
 }

@@ -172,6 +172,8 @@ pub(crate) struct Consuming {
     pub(crate) member: Membership,
     /// The home has said yes.
     pub(crate) joined: bool,
+    /// Joins that are not answered. Bounded by the credits.
+    pub(crate) asked: u32,
     /// Its deliveries have no room here, and the home knows or will.
     pub(crate) slow: bool,
 }

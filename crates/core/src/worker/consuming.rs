@@ -37,7 +37,12 @@ impl Worker {
                 let message = "consumes under this name in another group, or in none";
                 return self.reject(key, reply, Rejection::new(RejectionKind::Conflict, message).at("group"));
             }
-            (Some(terms), Some(_)) => Order::Join { member, terms },
+            (Some(terms), Some(_)) => {
+                if let Some(entry) = self.consuming_mut(key, &channel, &member.consumer) {
+                    entry.asked += 1;
+                }
+                Order::Join { member, terms }
+            }
             (Some(terms), None) => {
                 let consuming = &mut session.profile.extras_mut().consuming;
                 if consuming.len() >= limits::CONSUMERS_PER_CONNECTION {
@@ -46,12 +51,21 @@ impl Worker {
                     let rejection = Rejection::new(RejectionKind::LimitExceeded, message);
                     return self.reject(key, reply, rejection.limit(limit));
                 }
-                let entry = Consuming { channel: channel.clone(), member: member.clone(), joined: false, slow: false };
-                consuming.push(entry);
+                let (to, me) = (channel.clone(), member.clone());
+                consuming.push(Consuming { channel: to, member: me, joined: false, asked: 1, slow: false });
+                self.unsay_seat(key, &channel, &member.consumer);
                 Order::Join { member, terms }
             }
         };
         self.ask_consumers(key, channel, order, reply);
+    }
+
+    /// What waits to be said of a former seat is not about the next one, which would overtake it.
+    fn unsay_seat(&mut self, key: ConnectionKey, channel: &ChannelKey, consumer: &ConsumerName) {
+        self.mail.retain(|(_, message)| {
+            let Peer::Seat(news) = message else { return true };
+            (news.connection, &news.channel, &news.member.consumer) != (key, channel, consumer)
+        });
     }
 
     fn ask_consumers(&mut self, key: ConnectionKey, channel: ChannelKey, order: Order, reply: Reply) {
@@ -85,7 +99,7 @@ impl Worker {
                 let entry = self.consuming_mut(key, &ask.channel, &member.consumer);
                 let is_new = entry.as_ref().is_some_and(|entry| !entry.joined);
                 match entry {
-                    Some(entry) => entry.joined = true,
+                    Some(entry) => (entry.joined, entry.asked) = (true, entry.asked - 1),
                     // It has ended meanwhile, and the home did not know it when it was told.
                     None => {
                         self.tell_home(key, ask.channel.clone(), member.clone(), SeatChange::Gone { gives_back: true })
@@ -93,8 +107,15 @@ impl Worker {
                 }
                 self.figures.consuming += u64::from(is_new);
             }
-            (Order::Join { member, .. }, Err(_)) => self.forget_consuming(key, &ask.channel, &member.consumer, false),
-            (Order::Leave { member }, _) => self.forget_consuming(key, &ask.channel, &member.consumer, true),
+            (Order::Join { member, .. }, Err(_)) => {
+                if let Some(entry) = self.consuming_mut(key, &ask.channel, &member.consumer) {
+                    entry.asked -= 1;
+                }
+                self.forget_consuming(key, &ask.channel, &member.consumer, false);
+            }
+            (Order::Leave { member }, Ok(_)) => self.forget_consuming(key, &ask.channel, &member.consumer, true),
+            // It may still be seated there.
+            (Order::Leave { .. }, Err(_)) => {}
             (
                 Order::Take { .. }
                 | Order::Ack { .. }
@@ -131,14 +152,18 @@ impl Worker {
         extras.consuming.iter_mut().find(|it| it.channel == *channel && it.member.consumer == *consumer)
     }
 
-    /// The connection takes no more messages under this name; `joined`: even if it did.
+    /// The connection takes no more messages under this name; `joined`: even if it did. A join that is not answered has been sent since,
+    /// and counts.
     fn forget_consuming(&mut self, key: ConnectionKey, channel: &ChannelKey, consumer: &ConsumerName, joined: bool) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(extras) = session.profile.extras.as_mut() else { return };
         let index = extras.consuming.iter().position(|it| it.channel == *channel && it.member.consumer == *consumer);
         if let Some(index) = index.filter(|index| joined || !extras.consuming[*index].joined) {
-            let entry = extras.consuming.swap_remove(index);
-            self.figures.consuming -= u64::from(entry.joined);
+            let was_joined = std::mem::take(&mut extras.consuming[index].joined);
+            if extras.consuming[index].asked == 0 {
+                extras.consuming.swap_remove(index);
+            }
+            self.figures.consuming -= u64::from(was_joined);
         }
     }
 

@@ -89,11 +89,9 @@ impl Node {
     pub(crate) async fn consumers(&self, channel: ChannelKey, order: Order) -> Result<Done, Rejection> {
         let home = self.home(&channel);
         let wait = if let Order::Take { wait, .. } = &order { *wait } else { Duration::ZERO };
-        let place = if wait.is_zero() { None } else { Some(self.take_poll()?) };
+        let poll = if wait.is_zero() { None } else { Some(self.take_poll()?) };
         let call = Call::Consumers { channel, order };
-        let answer = self.door(home).ask_patiently(wait, |reply| FrontMessage::Call { call, reply }).await;
-        drop(place);
-        match answer? {
+        match self.door(home).ask_patiently(wait, poll, |reply| FrontMessage::Call { call, reply }).await? {
             Reply::Answer(Answer::Consumers(result)) => result,
             Reply::Answer(_) | Reply::Event(_) => Err(bug()),
         }

@@ -111,6 +111,8 @@ pub(crate) enum FrontMessage {
 pub(crate) struct Waiting {
     pub(crate) sender: oneshot::Sender<Reply>,
     _place: OwnedSemaphorePermit,
+    /// Of one that may wait long. The worker keeps it until it answers, also if nobody listens any more.
+    _poll: Option<Place>,
 }
 
 /// A worker's answer.
@@ -195,21 +197,22 @@ impl FrontDoor {
     /// # Errors
     /// `overloaded` when no place became free in time, `unavailable` when the worker stops, `timeout` when it does not answer.
     pub(crate) async fn ask(&self, message: impl FnOnce(Waiting) -> FrontMessage) -> Result<Reply, Rejection> {
-        self.ask_patiently(Duration::ZERO, message).await
+        self.ask_patiently(Duration::ZERO, None, message).await
     }
 
-    /// The same where the answer itself may wait for something.
+    /// The same where the answer itself may wait for something, and so takes a place of its own kind.
     ///
     /// # Errors
     /// As [`FrontDoor::ask`].
     pub(crate) async fn ask_patiently(
         &self,
         wait: Duration,
+        poll: Option<Place>,
         message: impl FnOnce(Waiting) -> FrontMessage,
     ) -> Result<Reply, Rejection> {
         let (sender, answer) = oneshot::channel();
         let place = self.place().await?;
-        self.send(message(Waiting { sender, _place: place }));
+        self.send(message(Waiting { sender, _place: place, _poll: poll }));
         match tokio::time::timeout(ANSWER_DEADLINE + wait, answer).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(_)) => Err(Rejection::new(RejectionKind::Unavailable, "the server is stopping")),
@@ -250,5 +253,31 @@ impl FrontDoor {
 
     pub(super) fn has_moved(&self) -> bool {
         !lock(&self.moved).is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use realtime_connector_core::worker::Call;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_poll_whose_caller_is_gone_keeps_its_place_until_it_is_answered() {
+        let poll = mio::Poll::new().expect("a poll");
+        let door = FrontDoor::new(Arc::new(Doorbell::new(poll.registry(), mio::Token(0)).expect("a doorbell")));
+        let polls = Arc::default();
+        let place = Place::take(&polls, 1).expect("one is free");
+        let ask = door.ask_patiently(Duration::from_secs(30), Some(place), |reply| FrontMessage::Call {
+            call: Call::Figures,
+            reply,
+        });
+        // The caller goes away while the worker has not answered.
+        assert!(tokio::time::timeout(Duration::from_millis(1), ask).await.is_err());
+        assert!(Place::take(&polls, 1).is_none());
+        let mut messages = VecDeque::new();
+        door.take(&mut messages);
+        drop(messages);
+        assert!(Place::take(&polls, 1).is_some());
     }
 }

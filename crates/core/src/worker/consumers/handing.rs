@@ -154,8 +154,9 @@ impl Worker {
 
     /// Sends a message that waits where there is no room, in order with others of its kind.
     pub(crate) fn post(&mut self, to: crate::id::WorkerId, message: Peer) {
-        self.mail.push_back((to, message));
-        self.send_mail();
+        // What waits already is looked at once per turn: thousands may leave in one.
+        let unsent = if self.mail.is_empty() { self.peers.send_if_room(to, message).err() } else { Some(message) };
+        self.mail.extend(unsent.map(|message| (to, message)));
     }
 
     /// Sends what waits for room, as far as there is some.

@@ -6,11 +6,11 @@ mod keeping;
 use super::Worker;
 use super::call::Answer;
 use super::channel::{Parked, ready};
-use super::peers::{Peer, SeatChange, SeatNews};
+use super::peers::{NoticeFor, Peer, SeatChange, SeatNews};
 use crate::consumers::{
-    Ask, Consumer, Consumers, Done, From, Joined, Membership, Order, Poll, Seat, Taken, Terms, Then,
+    Ask, Consumer, Consumers, Done, From, Joined, Membership, News, Order, Poll, Seat, Taken, Terms, Then,
 };
-use crate::id::{SlotKey, WorkerId};
+use crate::id::{ChannelKey, ConnectionKey, SlotKey, WorkerId};
 use crate::limits;
 use crate::position::{Offset, Start};
 use crate::publish::Origin;
@@ -61,6 +61,10 @@ impl Worker {
         let result = match &ask.order {
             Order::Join { .. } | Order::Take { .. } => return self.obey_join(key, consumers, ask),
             Order::Leave { member } => {
+                // Its own join may wait, and comes first.
+                if consumers.list.get(member.cursor()).is_some_and(|consumer| consumer.fresh) {
+                    return consumers.push(Then::Again(ask));
+                }
                 if let (Origin::Session { worker, connection, .. }, Some(consumer)) =
                     (&ask.origin, consumers.list.get_mut(member.cursor()))
                 {
@@ -174,6 +178,9 @@ impl Worker {
             }
             (_, Origin::Call { .. } | Origin::Nobody) => return self.answer_order(ask, Ok(Done::Nothing)),
         };
+        if let Seat::Session { worker, connection } = seat {
+            self.unsay_end((worker, connection), &ask.channel, member);
+        }
         let Some(consumer) = consumers.list.get_mut(member.cursor()) else { return };
         if let Some(home) = ready(&mut self.homes, key) {
             consumer.catch_up_with(home.ring.floor(), home.ring.missing_because(home.ring.floor()));
@@ -190,6 +197,16 @@ impl Worker {
             let joined = Joined { position: consumer.position(), gap: consumer.take_gap() };
             self.answer_order(ask, Ok(Done::Joined(joined)));
         }
+    }
+
+    /// Who sits down again need not be told that it was replaced before. The news may wait for room; the answer would overtake it.
+    fn unsay_end(&mut self, who: (WorkerId, ConnectionKey), channel: &ChannelKey, member: &Membership) {
+        self.mail.retain(|(to, message)| {
+            let Peer::Notice(it) = message else { return true };
+            let NoticeFor { connection, notice } = &**it;
+            let is_end = matches!(notice.news, News::Ended(_));
+            !(is_end && (*to, *connection) == who && notice.channel == *channel && notice.member == *member)
+        });
     }
 
     /// Answers an order, wherever it came from.

@@ -1,5 +1,6 @@
 //! Durable consumers, from the first message to the dead letter.
 
+mod orders;
 mod services;
 mod simulation;
 

@@ -165,6 +165,7 @@ impl Simulation {
         }
         if self.rng.percent(60) {
             self.node.settle();
+            self.check_seats();
         } else {
             let worker = self.rng.below(self.node.workers.len());
             self.node.turn(worker);
@@ -281,6 +282,30 @@ impl Simulation {
             }
             assert_eq!(worker.consumers_bytes, bytes, "bytes that consumers hold are counted right");
         }
+    }
+
+    /// With nothing on its way, homes and connections agree on who consumes.
+    fn check_seats(&self) {
+        let mut seats = Vec::new();
+        for worker in &self.node.workers {
+            for (_, state) in worker.homes.iter_from(0) {
+                let HomeState::Ready(home) = state else { continue };
+                let consumers = home.consumers.iter().flat_map(|consumers| consumers.list.values());
+                seats.extend(consumers.flat_map(crate::consumers::Consumer::seated));
+            }
+        }
+        let mut entries = Vec::new();
+        for worker in &self.node.workers {
+            for session in worker.sessions.iter_from(0) {
+                for it in session.profile.extras.iter().flat_map(|extras| &extras.consuming) {
+                    assert_eq!((it.joined, it.asked), (true, 0), "{}: all is answered", it.member.consumer);
+                    entries.push((worker.id, session.key, it.member.consumer.clone(), it.slow));
+                }
+            }
+        }
+        seats.sort();
+        entries.sort();
+        assert_eq!(seats, entries, "homes and connections agree");
     }
 
     /// Everybody comes back and does everything: each message must be done or a dead letter.
