@@ -209,10 +209,13 @@ impl Engine {
 
 fn spawn(node: Arc<Node>, index: usize, poll: Poll, origin: Instant, logs: Logs) -> io::Result<JoinHandle<()>> {
     let watch = Watch { node: node.clone(), index, is_told: false };
+    // Randomness is drawn here: aws-lc aborts a thread that asks for the first of it while the process exits, as one does that ends
+    // right after its start.
+    let setup = setup(&node, index);
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         let mut watch = watch;
         let clock = Clock::new(origin);
-        let core = Worker::new(setup(&node, index), clock.now());
+        let core = Worker::new(setup, clock.now());
         match worker::WorkerLoop::new(node, index, poll, core, clock, logs).run() {
             Ok(()) => watch.is_told = true,
             Err(error) => tracing::error!(%error, index, "failed to poll"),
