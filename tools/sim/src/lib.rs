@@ -14,8 +14,8 @@
 //! | `world` | the clock, people and faults |
 //! | [`report`] | seeds one after the other, and what is said about them |
 //!
-//! What is not simulated yet: nodes that know each other (a run with several has one disk, clock and set of clients for each), acks of
-//! durable consumers (I8; `world/operations.rs` says where they go), and channels that keep the latest message of a key.
+//! What is not simulated yet: nodes that know each other (a run with several has one disk, clock and set of clients for each), inboxes
+//! (the other half of I8; `world/operations.rs` says where they go), and channels that keep the latest message of a key.
 
 pub mod checker;
 mod disk;

@@ -8,13 +8,14 @@ use realtime_connector_core::id::{Audience, ChannelKey, ConnectionId};
 use realtime_connector_core::position::{Epoch, Gap, GapReason, Offset, Position};
 use realtime_connector_core::record::Record;
 
-use crate::checker::Label;
+use crate::checker::{self, Label, Work};
 use crate::disk::Disk;
 
 /// A message as its log has taken it.
 #[derive(Debug)]
 struct Entry {
     label: Label,
+    key: Option<String>,
     expires: bool,
     exclude: Box<[ConnectionId]>,
 }
@@ -36,8 +37,12 @@ impl Model {
         if stored {
             self.stored.insert(key.0.clone(), key.1.clone());
         }
-        let entry =
-            Entry { label: label(&record.data), expires: record.ttl.is_some(), exclude: record.exclude.clone() };
+        let entry = Entry {
+            label: label(&record.data),
+            key: record.key.as_ref().map(|key| key.as_str().to_owned()),
+            expires: record.ttl.is_some(),
+            exclude: record.exclude.clone(),
+        };
         self.logs.entry(key).or_default().insert(record.offset.unwrap_or_default(), entry);
     }
 
@@ -106,6 +111,19 @@ impl Model {
             **offset > disk.trimmed(channel) && !entry.expires && !disk.is_damaged(channel, **offset)
         });
         kept.map(|(offset, _)| *offset).collect()
+    }
+
+    /// Every message of a channel, for those who have to do something with it. `tight`: any of them may be lost.
+    pub(crate) fn work(&self, channel: &ChannelKey, disk: &Disk, tight: bool) -> BTreeMap<checker::Position, Work> {
+        let is_stored = self.stored.contains_key(channel);
+        let logs = self.logs.iter().filter(|((of, _), _)| of == channel);
+        let all = logs.flat_map(|((_, epoch), log)| log.iter().map(move |(offset, entry)| (epoch, *offset, entry)));
+        let work = all.map(|(epoch, offset, entry)| {
+            let is_lost = is_stored && (offset <= disk.trimmed(channel) || disk.is_damaged(channel, offset));
+            let place = checker::Position { epoch: epoch.as_str().to_owned(), offset };
+            (place, Work { key: entry.key.clone(), may_go: tight || entry.expires || is_lost })
+        });
+        work.collect()
     }
 
     /// Stored channels that have had a message, and their epochs.

@@ -37,6 +37,9 @@ pub struct Summary {
     heard: usize,
     told_losses: usize,
     repeats: usize,
+    handed_out: usize,
+    handed_out_again: usize,
+    dead: usize,
 }
 
 impl Summary {
@@ -53,6 +56,9 @@ impl Summary {
         self.heard += run.verdict.heard;
         self.told_losses += run.verdict.told_losses;
         self.repeats += run.verdict.repeats;
+        self.handed_out += run.verdict.handed_out;
+        self.handed_out_again += run.verdict.handed_out_again;
+        self.dead += run.verdict.dead;
     }
 
     /// For programs.
@@ -61,7 +67,8 @@ impl Summary {
         json!({
             "seeds": self.runs, "failed": self.failed, "events": self.events, "crashes": self.crashes,
             "connections": self.connections, "acknowledged": self.acknowledged, "heard": self.heard,
-            "toldLosses": self.told_losses, "repeats": self.repeats,
+            "toldLosses": self.told_losses, "repeats": self.repeats, "handedOut": self.handed_out,
+            "handedOutAgain": self.handed_out_again, "dead": self.dead,
         })
     }
 
@@ -74,6 +81,11 @@ impl Summary {
             out,
             "{} events, {} crashes, {} connections; {} messages acknowledged, {} heard, {} told to be lost, {} repeated after a cut",
             self.events, self.crashes, self.connections, self.acknowledged, self.heard, self.told_losses, self.repeats
+        )?;
+        writeln!(
+            out,
+            "{} deliveries of durable consumers, {} of them again; {} messages given up",
+            self.handed_out, self.handed_out_again, self.dead
         )?;
         let failed = self.failed.len() as u64;
         writeln!(out, "{} passed, {failed} failed", self.runs - failed)

@@ -29,7 +29,8 @@ fn whatever_happens_the_promises_hold() {
     let summary = check(0..SEEDS);
     // A run in which nothing happens proves nothing.
     let figures = summary.json();
-    for figure in ["crashes", "connections", "acknowledged", "heard", "toldLosses", "repeats"] {
+    for figure in ["crashes", "connections", "acknowledged", "heard", "toldLosses", "repeats", "handedOutAgain", "dead"]
+    {
         assert!(figures[figure].as_u64().is_some_and(|figure| figure >= SEEDS / 8), "{figure}: {figures}");
     }
 }

@@ -37,6 +37,7 @@ mod rewinding;
 mod sessions;
 mod state;
 mod subscribing;
+mod watched;
 mod writing;
 
 #[cfg(test)]
@@ -66,6 +67,7 @@ use peers::{Attach, AttachFor, Peer, TakenOver};
 use refused::Held;
 use rewinding::Seeker;
 use sessions::Sessions;
+pub use watched::Watched;
 
 use crate::event::Event;
 use crate::frame::Frame;

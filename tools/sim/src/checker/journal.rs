@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Account, Gauges};
+use super::{Account, Duty, Gauges};
 
 /// A place in a channel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,6 +120,8 @@ pub struct Journals {
     pub tight: BTreeSet<String>,
     /// Epochs in the order in which they began, as far as that is known: nobody hears what was before they came.
     pub epochs: Vec<String>,
+    /// What was noted of durable consumers.
+    pub duties: Vec<Duty>,
     /// How full the queues of servers were.
     pub gauges: Gauges,
     /// What servers counted, beside what was seen of them.

@@ -5,8 +5,10 @@
 //! - The checker knows nothing of sockets and of the server, so that the simulator and the tests with real processes share it, and it
 //!   can be tested itself.
 //! - A violation is a text that begins with the invariant's name. Loss that was told by a gap is no violation; it is counted.
-//! - I8 (acks of durable consumers) has no module: nothing here acknowledges yet.
+//! - What homes of durable consumers hand out is noted where they do it, so that nothing on the way blurs it.
 
+#[cfg(test)]
+mod consumer_tests;
 mod i15_counters;
 mod i1_no_loss;
 mod i2_no_invention;
@@ -14,11 +16,13 @@ mod i3_no_duplicates;
 mod i4_order;
 mod i5_gaps;
 mod i6_seam;
+mod i8_redelivery;
 mod i9_bounds;
 mod journal;
 #[cfg(test)]
 mod tests;
 
+pub use i8_redelivery::{Duty, Happened, Word, Work};
 pub use i9_bounds::Gauges;
 pub use i15_counters::Account;
 pub use journal::{Heard, Journal, Journals, Label, Outcome, Position, Sent};
@@ -38,6 +42,12 @@ pub struct Verdict {
     pub acknowledged: usize,
     /// Messages that subscribers heard.
     pub heard: usize,
+    /// Deliveries of durable consumers …
+    pub handed_out: usize,
+    /// … of these, those of messages that were handed out before …
+    pub handed_out_again: usize,
+    /// … and messages that were given up.
+    pub dead: usize,
 }
 
 impl Verdict {
@@ -70,6 +80,7 @@ impl Journals {
         i4_order::check(self, &mut verdict);
         i5_gaps::check(self, &mut verdict);
         i6_seam::check(self, &mut verdict);
+        i8_redelivery::check(self, &mut verdict);
         i9_bounds::check(self, &mut verdict);
         i15_counters::check(self, &mut verdict);
         verdict

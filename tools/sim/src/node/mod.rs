@@ -8,6 +8,7 @@ mod link;
 mod logs;
 mod outputs;
 mod turn;
+mod watching;
 mod writing;
 
 use std::cell::RefCell;
@@ -22,13 +23,15 @@ use realtime_connector_core::position::Epoch;
 use realtime_connector_core::time::Now;
 use realtime_connector_core::worker::{Answer, Call, Input, Opened, PeerMessage, Setup, Worker, home_worker};
 
-use crate::checker::{Account, Gauges};
+use crate::checker::{Account, Gauges, Happened};
 use crate::disk::Disk;
 use crate::rng::Rng;
 use crate::trace::Trace;
 pub(crate) use link::{Down, Link, LinkId, Stage, Up};
 use logs::Logs;
 pub(crate) use outputs::identity;
+use watching::Ordered;
+pub(crate) use watching::word;
 
 /// The longest pause between something that comes for a worker and its turn.
 const TURN_US_MAX: u64 = 400;
@@ -77,6 +80,8 @@ pub(crate) enum Notice {
     Readable { link: LinkId, at_us: u64 },
     /// An answer.
     Replied { caller: Caller, reply: Reply },
+    /// Something has happened to a durable consumer.
+    Consumer { channel: ChannelKey, cursor: String, happened: Happened },
 }
 
 /// Places of one worker's connections.
@@ -135,6 +140,8 @@ pub(crate) struct Process {
     pub(crate) links: BTreeMap<LinkId, Link>,
     tickets: BTreeMap<u64, Caller>,
     next_ticket: u64,
+    /// Calls that consumers have not answered.
+    ordered: BTreeMap<u64, Ordered>,
     /// Somebody has sent ephemeral messages, which are counted, and which no log ever sees.
     has_signals: bool,
     /// It takes no new connections.
@@ -180,6 +187,7 @@ impl Process {
             links: BTreeMap::new(),
             tickets: BTreeMap::new(),
             next_ticket: 0,
+            ordered: BTreeMap::new(),
             has_signals: false,
             is_draining: false,
             notices: Vec::new(),

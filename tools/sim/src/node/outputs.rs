@@ -1,5 +1,6 @@
 //! Carrying out what core wants, but for its logs.
 
+use realtime_connector_core::consumers::News;
 use realtime_connector_core::event::Event;
 use realtime_connector_core::id::UserId;
 use realtime_connector_core::permissions::{Grants, Identity};
@@ -112,6 +113,10 @@ pub(super) fn weight(event: &Event) -> (u64, u64) {
     match event {
         Event::Message(_) => (1, 0),
         Event::Gap { gap, .. } => (0, u64::from(gap.reason.lost())),
+        Event::Consumer(notice) => match &notice.news {
+            News::Gap(gap, _) => (0, u64::from(gap.reason.lost())),
+            News::Ended(_) => (0, 0),
+        },
         Event::Connected(_)
         | Event::Ok { .. }
         | Event::Error { .. }
@@ -119,7 +124,6 @@ pub(super) fn weight(event: &Event) -> (u64, u64) {
         | Event::Unsubscribed { .. }
         | Event::Inbox { .. }
         | Event::Delivery(_)
-        | Event::Consumer(_)
         | Event::Probe(_)
         | Event::Ping
         | Event::Heartbeat

@@ -267,6 +267,7 @@ impl Process {
     }
 
     fn note_input(&mut self, worker: usize, input: &Input) {
+        self.watch_input(input);
         match input {
             Input::NotAppended { outcome: NotAppended::Failed(_), .. } => self.threads[worker].seen.failed += 1,
             Input::Call { call: Call::Publish(draft), .. } => self.has_signals |= draft.ephemeral,
@@ -295,6 +296,7 @@ impl Process {
     }
 
     fn note_output(&mut self, worker: usize, output: &Output) {
+        self.watch_output(output);
         let seen = &mut self.threads[worker].seen;
         match output {
             Output::Append { .. } => seen.appended += 1,

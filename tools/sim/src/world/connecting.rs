@@ -205,6 +205,7 @@ impl World {
         self.owners.remove(&id);
         let person = &mut self.people[who];
         (person.link, person.is_connected) = (None, false);
+        person.consuming.clear();
         let is_websocket = person.kind == Kind::WebSocket;
         let ended: Vec<u64> = person
             .pending

@@ -1,6 +1,7 @@
 //! What goes wrong: crashes, restarts, disks that are slow, full or broken, frozen workers, clocks that are set.
 
 use super::{Event, World};
+use crate::checker::Happened;
 use crate::disk::{Crash, Manners};
 use crate::plan::CHANNELS;
 use realtime_connector_core::id::{AppId, ChannelKey};
@@ -47,6 +48,7 @@ impl World {
         disk.borrow_mut().set_clock(self.now_us, now);
         disk.borrow_mut().crash(crash);
         self.nodes[node].life += 1;
+        self.note_consumers(node, None, &Happened::Crashed);
         for who in 0..self.people.len() {
             if self.people[who].node == node {
                 self.lose_all(who, &process);
@@ -126,6 +128,7 @@ impl World {
     fn set_wall_clock(&mut self, node: usize) {
         let jump_ms = *self.rng.pick(&[-3_600_000, -5_000, 5_000]);
         self.nodes[node].skew_ms += jump_ms;
+        self.nodes[node].was_set_back |= jump_ms < -60_000;
         self.say(|| format!("the clock of node {node} is set by {jump_ms} ms"));
     }
 

@@ -30,7 +30,9 @@ impl World {
             Told::Pong { reference, .. } => drop(self.take_pending(who, *reference)),
             Told::Heartbeat if self.people[who].kind == Kind::WebSocket => self.send_up(who, Up::Pong),
             Told::Probe(offset) => self.send_up(who, Up::Probed(*offset)),
-            Told::Heartbeat | Told::Ping | Told::Inbox { .. } | Told::Delivery(_) | Told::Consumer(_) => {}
+            Told::Delivery(delivery) => self.hear_delivery(who, delivery),
+            Told::Consumer(notice) => self.hear_notice(who, notice),
+            Told::Heartbeat | Told::Ping | Told::Inbox { .. } => {}
             Told::Goaway { close, .. } => self.hear_goaway(who, *close),
         }
         if let Some(cursor) = cursor {
@@ -88,6 +90,13 @@ impl World {
                         self.hear_page(who, &channel, limit, &page);
                     }
                     (Pending::Walk, Answer::History(Ok(page))) => self.walked = Some(*page),
+                    (Pending::Take(channel, member), Answer::Consumers(Ok(done))) => {
+                        self.hear_taken(who, &channel, &member, &done);
+                    }
+                    (Pending::Saying(saying), Answer::Consumers(Ok(_))) => self.confirm(who, &saying),
+                    (Pending::Saying(saying), Answer::Consumers(Err(rejection))) => {
+                        self.say_again(who, *saying, Some(&rejection));
+                    }
                     _ => {}
                 }
             }
@@ -226,7 +235,10 @@ impl World {
         let disk = self.nodes[self.people[who].node].disk.borrow();
         // Where the client's position was lost with a gap that never came, the gap is told anew.
         let nowhere = realtime_connector_core::cursor::CursorPositions::NOWHERE;
-        let is_unknown = self.people[who].views.get(channel).is_some_and(|view| view.is_unknown);
+        let view = self.people[who].views.get(channel);
+        // On an event stream the answer that it was left overtakes the frames, and with the view it is forgotten what was known.
+        let is_left = view.is_none() && self.people[who].kind == Kind::EventSource;
+        let is_unknown = is_left || view.is_some_and(|view| view.is_unknown);
         let is_nowhere = is_unknown || self.people[who].cursor_position(channel).is_some_and(|it| it.offset == nowhere);
         let wrong = disk.model.borrow().check_gap(&self.people[who].ids, channel, gap, position, &disk);
         drop(disk);
@@ -263,6 +275,7 @@ impl World {
             (Some(Pending::History(channel, limit)), Outcome::History(page)) => {
                 self.hear_page(who, &channel, limit, page);
             }
+            (Some(Pending::Saying(saying)), Outcome::Done) => self.confirm(who, &saying),
             _ => {}
         }
     }
@@ -276,7 +289,12 @@ impl World {
             Some(Pending::Connect) if rejection.kind == RejectionKind::BadRequest => {
                 self.violations.push(format!("p{who} is refused: {rejection}"));
             }
-            Some(Pending::Connect | Pending::History(..) | Pending::Purge | Pending::Walk | Pending::Other) | None => {}
+            Some(Pending::Consume(channel, member)) => {
+                self.people[who].consuming.retain(|it| *it != (channel.clone(), member.clone()));
+            }
+            Some(Pending::Saying(saying)) => self.say_again(who, *saying, Some(rejection)),
+            Some(Pending::Connect | Pending::History(..) | Pending::Purge | Pending::Take(..) | Pending::Walk) => {}
+            Some(Pending::Other) | None => {}
         }
     }
 

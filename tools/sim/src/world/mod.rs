@@ -4,6 +4,7 @@
 //! Nothing here knows a real clock or a thread, so that a seed says everything.
 
 mod connecting;
+mod consuming;
 mod faults;
 mod hearing;
 mod operations;
@@ -75,6 +76,8 @@ struct Node {
     started_us: u64,
     /// How far its wall clock is off.
     skew_ms: i64,
+    /// Its wall clock was set back by so much that pauses of consumers outlast the run, if the process was restarted meanwhile.
+    was_set_back: bool,
     disk_wake_us: Option<u64>,
 }
 
@@ -116,6 +119,10 @@ pub(crate) struct World {
     trace: Trace,
     /// Things happen and go wrong; afterwards everybody only finishes what was begun.
     is_active: bool,
+    /// Nobody begins anything any more.
+    is_resting: bool,
+    /// What operators have removed, by channel.
+    purges: Vec<(String, crate::checker::Position)>,
     /// The page of the past that was read last.
     walked: Option<HistoryPage>,
     crashes: u64,
@@ -139,6 +146,8 @@ impl World {
             violations: Vec::new(),
             trace: Trace::new(detail),
             is_active: true,
+            is_resting: false,
+            purges: Vec::new(),
             walked: None,
             crashes: 0,
             events: 0,
@@ -157,7 +166,15 @@ impl World {
             disk.manners = self.plan.manners;
             let skew_ms = self.rng.below(120_000) as i64 - 60_000;
             let disk = Rc::new(RefCell::new(disk));
-            self.nodes.push(Node { disk, process: None, life: 0, started_us: 0, skew_ms, disk_wake_us: None });
+            self.nodes.push(Node {
+                disk,
+                process: None,
+                life: 0,
+                started_us: 0,
+                skew_ms,
+                was_set_back: false,
+                disk_wake_us: None,
+            });
             self.plan_event(0, Event::Start { node });
             self.note_kinds(node);
         }
@@ -227,6 +244,7 @@ impl World {
         if self.violations.is_empty() {
             self.calm_down();
             self.run_until(end_us + quiet::QUIET_US);
+            self.finish_all_work();
             self.walk_pasts();
             self.finish();
         }
@@ -327,6 +345,9 @@ impl World {
                 Notice::Replied { caller, reply } => {
                     let at_us = self.now_us + self.rng.below(2_000);
                     self.plan_event(at_us, Event::Reply { caller, reply: Box::new(reply) });
+                }
+                Notice::Consumer { channel, cursor, happened } => {
+                    self.note_consumer(node, &channel, &cursor, happened);
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! What people do by themselves. An operation that somebody cannot carry out is left out.
 //!
-//! Acks of durable consumers and inboxes (I8) are not simulated yet. They get an [`Operation`] here, an answer in `hearing.rs`, what is
-//! promised in [`crate::model::Model`], and `checker/i8_redelivery.rs`. The disk keeps their state already: [`crate::disk::DiskState`].
+//! Inboxes are not simulated yet. Their acks get an [`Operation`] here, as those of durable consumers have one (`consuming.rs`), an answer
+//! in `hearing.rs`, what is promised in [`crate::model::Model`], and their part of `checker/i8_redelivery.rs`. The disk keeps their state
+//! already: [`crate::disk::DiskState`].
 
 use realtime_connector_core::command::{Command, History, Listen, Subscribe};
 use realtime_connector_core::history::{Direction, Query, Span};
@@ -12,7 +13,7 @@ use realtime_connector_core::worker::{Call, ConnectionQuery};
 
 use super::person::{Kind, Pending};
 use super::{Event, World, channel, journal_name};
-use crate::checker::Outcome;
+use crate::checker::{Happened, Outcome};
 use crate::node::{Caller, Front};
 use crate::plan::CHANNELS;
 
@@ -42,10 +43,16 @@ enum Operation {
     Disconnect,
     /// An operator looks around.
     Look,
+    /// Takes messages of a durable consumer, or no more.
+    Consume,
+    /// Says what became of deliveries.
+    Speak,
+    /// An operator looks after dead letters.
+    LookAfter,
 }
 
 /// Operations of somebody with a connection, and how often they are chosen.
-const OF_CLIENTS: [(Operation, u64); 8] = [
+const OF_CLIENTS: [(Operation, u64); 10] = [
     (Operation::Publish, 55),
     (Operation::Subscribe, 9),
     (Operation::Unsubscribe, 6),
@@ -54,15 +61,20 @@ const OF_CLIENTS: [(Operation, u64); 8] = [
     (Operation::Slow, 8),
     (Operation::Cut, 12),
     (Operation::Close, 1),
+    (Operation::Consume, 8),
+    (Operation::Speak, 25),
 ];
 
 /// Operations of a server with a key.
-const OF_SERVERS: [(Operation, u64); 5] = [
+const OF_SERVERS: [(Operation, u64); 8] = [
     (Operation::Publish, 80),
     (Operation::History, 8),
     (Operation::Purge, 2),
     (Operation::Disconnect, 3),
     (Operation::Look, 7),
+    (Operation::Consume, 10),
+    (Operation::Speak, 15),
+    (Operation::LookAfter, 4),
 ];
 
 impl World {
@@ -77,6 +89,9 @@ impl World {
         if !self.is_active {
             if self.people[who].again.is_some() {
                 self.publish(who);
+            }
+            if !self.is_resting {
+                self.finish_work(who);
             }
             return;
         }
@@ -131,7 +146,9 @@ impl World {
                 self.cut(who, how);
             }
             Operation::Close => self.send(who, Command::Close, Pending::Other),
-            Operation::Purge | Operation::Disconnect | Operation::Look => {}
+            Operation::Consume => self.consume(who),
+            Operation::Speak => self.speak(who),
+            Operation::Purge | Operation::Disconnect | Operation::Look | Operation::LookAfter => {}
         }
     }
 
@@ -188,6 +205,9 @@ impl World {
                     self.call(who, worker, call, Pending::Other);
                 }
             }
+            Operation::Consume => self.take_work(who),
+            Operation::Speak => self.speak(who),
+            Operation::LookAfter => self.look_after_consumers(who),
             Operation::Subscribe
             | Operation::Unsubscribe
             | Operation::Ping
@@ -216,6 +236,8 @@ impl World {
         let epoch = realtime_connector_core::position::Epoch::parse(&place.epoch).expect("it was one");
         let through = Position { epoch, offset: place.offset };
         self.nodes[node].disk.borrow().model.borrow_mut().may_purge(&key, &through);
+        self.purges.push((name, place.clone()));
+        self.note_consumers(node, Some(&key), &Happened::Purges(place));
         self.call_home(who, &key.clone(), Call::Purge { channel: key, through: Some(through) }, Pending::Purge);
     }
 

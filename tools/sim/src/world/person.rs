@@ -3,12 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use realtime_connector_core::command::Publish;
+use realtime_connector_core::consumers::Membership;
 use realtime_connector_core::id::{ChannelKey, ChannelName, ConnectionId, UserId};
 use realtime_connector_core::position::{Offset, Position};
 use realtime_connector_wire::cursor::Cursor;
 
+use super::consuming::{Held, Saying};
 use crate::checker::Heard;
 use crate::node::LinkId;
+
+/// Deliveries that somebody keeps in mind.
+const MIND_MAX: usize = 60;
 
 /// How somebody reaches a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +71,12 @@ pub(crate) enum Pending {
     History(ChannelKey, u32),
     /// Messages up to here are to be removed.
     Purge,
+    /// Messages of a durable consumer.
+    Consume(ChannelKey, Membership),
+    /// The same without a connection.
+    Take(ChannelKey, Membership),
+    /// What became of deliveries.
+    Saying(Box<Saying>),
     /// The past of a channel, page by page, at the end.
     Walk,
     Other,
@@ -107,6 +118,10 @@ pub(crate) struct Person {
     pub(crate) slow_until_us: u64,
     /// What its last connection was told at its end: it shall not come back as the same.
     pub(crate) begins_anew: bool,
+    /// The consumers that its connection takes messages of.
+    pub(crate) consuming: Vec<(ChannelKey, Membership)>,
+    /// What it was handed and may speak of, also late and twice.
+    pub(crate) in_mind: Vec<Held>,
 }
 
 impl Person {
@@ -134,12 +149,22 @@ impl Person {
             seq: 0,
             slow_until_us: 0,
             begins_anew: false,
+            consuming: Vec::new(),
+            in_mind: Vec::new(),
         }
     }
 
     /// The name under which it publishes now.
     pub(crate) fn publisher(&self) -> String {
         format!("{}.{}", self.name, self.generation)
+    }
+
+    /// What is longest in mind is forgotten first.
+    pub(crate) fn keep_in_mind(&mut self, held: Held) {
+        if self.in_mind.len() == MIND_MAX {
+            self.in_mind.remove(0);
+        }
+        self.in_mind.push(held);
     }
 
     pub(crate) fn reference(&mut self) -> u64 {
@@ -165,6 +190,7 @@ impl Person {
         self.pending.values().any(|(_, pending)| match pending {
             Pending::Subscribe(it) | Pending::Unsubscribe(it) => it == channel,
             Pending::Connect | Pending::Publish(_) | Pending::History(..) => false,
+            Pending::Consume(..) | Pending::Take(..) | Pending::Saying(_) => false,
             Pending::Purge | Pending::Walk | Pending::Other => false,
         })
     }

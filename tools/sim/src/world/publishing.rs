@@ -1,7 +1,7 @@
 //! Publishing: messages with labels, answers to them, and a second attempt with the same id where it is safe.
 
 use realtime_connector_core::command::{Ack, Command, Publish, Target};
-use realtime_connector_core::id::{AppId, Audience, ChannelKey, EventType, MessageId, UserId};
+use realtime_connector_core::id::{AppId, Audience, ChannelKey, EventType, MessageId, MessageKey, UserId};
 use realtime_connector_core::publish::{Origin, PublishResult, Publisher};
 use realtime_connector_core::rejection::RejectionKind;
 use realtime_connector_core::session::Reply as Path;
@@ -53,6 +53,8 @@ impl World {
         let ttl = self.rng.percent(12).then(|| Duration::from_millis(self.rng.within(200, 8_000)));
         let ack = *self.rng.pick(&[None, None, None, None, Some(Ack::Node), Some(Ack::None), Some(Ack::Stored)]);
         let has_id = self.rng.percent(85);
+        let key = *self.rng.pick(&[None, None, Some("a"), Some("b")]);
+        let key = key.map(|key| MessageKey::parse(key).expect("a key"));
         let person = &mut self.people[who];
         person.seq += 1;
         let data = payload(&person.publisher(), person.seq, filling);
@@ -65,7 +67,7 @@ impl World {
             event_type: EventType::parse("said").expect("a type"),
             data: data.into(),
             id: has_id.then(|| MessageId::parse(&id).expect("an id")),
-            key: None,
+            key,
             meta: None,
             ephemeral: is_signal,
             exclude: exclude.into_iter().collect(),
@@ -178,6 +180,8 @@ impl World {
             Pending::Unsubscribe(channel) => drop(self.people[who].leaving.remove(&channel)),
             // A client that knows its channels lists them when it comes back.
             Pending::Subscribe(_) | Pending::Connect | Pending::History(..) => {}
+            Pending::Saying(saying) => self.say_again(who, *saying, None),
+            Pending::Consume(..) | Pending::Take(..) => {}
             Pending::Purge | Pending::Walk | Pending::Other => {}
         }
     }

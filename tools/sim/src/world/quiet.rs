@@ -14,6 +14,11 @@ use crate::node::{Caller, Front};
 /// Time for everything to come to rest: longer than heartbeats, deadlines of answers, and the longest life of a message.
 pub(super) const QUIET_US: u64 = 90_000_000;
 
+/// The longest pause before a message comes again, and some more.
+const REDELIVERY_US: u64 = 180_000_000;
+/// The longest time until an answer comes, or nobody waits for it.
+const REST_US: u64 = 12_000_000;
+
 /// Time for one page of the past.
 const PAGE_US: u64 = 2_000_000;
 
@@ -33,6 +38,17 @@ impl World {
                 None => {}
             }
         }
+    }
+
+    /// What came last comes again until it is done: the longest pause is over before everybody rests.
+    pub(super) fn finish_all_work(&mut self) {
+        if !self.look_at_work() {
+            self.run_until(self.now_us + REDELIVERY_US);
+            self.look_at_work();
+        }
+        self.is_resting = true;
+        self.run_until(self.now_us + REST_US);
+        self.look_at_work();
     }
 
     /// Reads the past of every stored channel: what lasts is there, once and in order.
