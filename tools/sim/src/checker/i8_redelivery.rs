@@ -327,7 +327,8 @@ impl<'a> Check<'a> {
         for (place, item) in &mut self.items {
             if item.holder.as_ref().is_some_and(|holder| is_meant(place, holder)) {
                 item.returned = item.returned.saturating_add(1);
-                item.held_until_us = 0;
+                // What was never looked at is not meant by "up to".
+                item.release();
             }
         }
     }
