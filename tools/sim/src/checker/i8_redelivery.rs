@@ -173,6 +173,8 @@ struct Item {
     requeued: bool,
     /// Nobody has been answered that it was given back: after a crash it may be a dead letter still.
     may_stay_dead: bool,
+    /// Deliveries before that: a crash may forget death and return alike.
+    before_death: u8,
 }
 
 #[derive(Debug)]
@@ -268,7 +270,9 @@ impl<'a> Check<'a> {
             Happened::Requeued => {
                 self.requeues = self.requeues.saturating_sub(1);
                 let is_known = self.requeues == 0;
-                self.items.values_mut().for_each(|item| item.may_stay_dead &= !is_known);
+                for item in self.items.values_mut().filter(|_| is_known) {
+                    (item.may_stay_dead, item.before_death) = (false, 0);
+                }
             }
             Happened::Purges(through) => self.purged.push(through),
             Happened::Crashed => self.crashed(),
@@ -284,7 +288,8 @@ impl<'a> Check<'a> {
         let other = item.holder.take().filter(|_| item.held_until_us > at_us + ROUNDING_US);
         let forgets = item.requeued || (crashes > 0 && before <= 1);
         let least = if forgets { 1 } else { (before + 1).saturating_sub(returned).max(1) };
-        let most = (before + 1).saturating_add(crashes).min(DELIVERIES_MAX);
+        let known = if crashes > 0 { before.max(item.before_death) } else { before };
+        let most = (known + 1).saturating_add(crashes).min(DELIVERIES_MAX);
         (item.attempt, item.returned, item.crashes, item.requeued) = (attempt, 0, 0, false);
         (item.holder, item.held_until_us, item.is_fresh) = (Some(to.to_owned()), at_us + wait_us, true);
         (item.may_be_over, item.said_dead) = (false, false);
@@ -322,7 +327,8 @@ impl<'a> Check<'a> {
         for (place, item) in &mut self.items {
             if item.holder.as_ref().is_some_and(|holder| is_meant(place, holder)) {
                 item.returned = item.returned.saturating_add(1);
-                item.held_until_us = 0;
+                // What was never looked at is not meant by "up to".
+                item.release();
             }
         }
     }
@@ -409,6 +415,7 @@ impl Item {
     }
 
     fn requeue(&mut self) {
+        self.before_death = self.before_death.max(self.attempt);
         (self.is_dead, self.died, self.requeued, self.may_stay_dead) = (false, false, true, true);
     }
 }

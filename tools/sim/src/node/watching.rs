@@ -53,7 +53,25 @@ impl Process {
                 }
                 self.watch_order(channel, order);
             }
-            _ => {}
+            Input::Opened(_)
+            | Input::Received { .. }
+            | Input::Pong { .. }
+            | Input::Command { .. }
+            | Input::Malformed { .. }
+            | Input::Identified { .. }
+            | Input::Closed { .. }
+            | Input::Room { .. }
+            | Input::LogOpened { .. }
+            | Input::LogNotOpened { .. }
+            | Input::NotAppended { .. }
+            | Input::LogRead { .. }
+            | Input::Committed { .. }
+            | Input::Located { .. }
+            | Input::Purged { .. }
+            | Input::StateApplied { .. }
+            | Input::StateScanned { .. }
+            | Input::Call { .. }
+            | Input::Drain => {}
         }
     }
 
@@ -114,7 +132,20 @@ impl Process {
                 let happened = Happened::Died { place: noted(&death.letter.position), attempts: death.letter.attempts };
                 self.happened(channel, &death.consumer, happened);
             }
-            _ => {}
+            Output::OpenLog { .. }
+            | Output::Append { .. }
+            | Output::ReadLog { .. }
+            | Output::LocateInLog { .. }
+            | Output::PurgeLog { .. }
+            | Output::ApplyState { .. }
+            | Output::ScanState { .. }
+            | Output::ForgetLog { .. }
+            | Output::Ask { .. }
+            | Output::Close { .. }
+            | Output::Abort { .. }
+            | Output::Replied { .. }
+            | Output::Answered { .. }
+            | Output::Lifecycle(_) => {}
         }
     }
 
