@@ -19,6 +19,7 @@ mod ledger;
 #[path = "support/memory.rs"]
 mod memory;
 #[path = "support/server.rs"]
+#[expect(dead_code, reason = "this test uses a part of it")]
 mod server;
 
 use std::hash::{BuildHasher as _, RandomState};
