@@ -196,10 +196,20 @@ impl Consumer {
             let cost = item.record.cost();
             let takers = self.members.iter().enumerate().filter(|(_, member)| member.takes(cost));
             let (index, _) = takers.min_by_key(|(_, member)| (member.held, member.served))?;
+            let is_counted = item.attempts == 0 || item.counted > item.attempts;
+            // What nobody takes is not counted either: a process that ends would leave counts of deliveries that were not made.
+            if !is_counted && self.window.counting() >= self.room() {
+                return None;
+            }
             if self.is_counted(offset) {
                 return Some((index, offset));
             }
         }
+    }
+
+    /// How many messages all members together take now.
+    fn room(&self) -> usize {
+        self.members.iter().map(|member| member.room() as usize).sum()
     }
 
     /// Where a member's deliveries go, and what the next one costs; `None` is a call at the home itself.

@@ -64,6 +64,19 @@ impl Member {
         }
     }
 
+    /// How many more messages it takes, as far as their bytes allow.
+    pub(super) const fn room(&self) -> u32 {
+        let room = self.pending_max.saturating_sub(self.held);
+        match &self.seat {
+            Seat::Session { .. } if !self.slow => room,
+            Seat::Calls(Some(poll)) => {
+                let left = poll.limit.saturating_sub(poll.deliveries.len() as u32);
+                if left < room { left } else { room }
+            }
+            Seat::Session { .. } | Seat::Calls(None) | Seat::Gone => 0,
+        }
+    }
+
     /// Whether somebody is there.
     pub(super) const fn is_present(&self) -> bool {
         match self.seat {

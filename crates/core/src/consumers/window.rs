@@ -67,6 +67,11 @@ impl Window {
         self.items.len()
     }
 
+    /// Deliveries that are being counted.
+    pub(super) const fn counting(&self) -> usize {
+        self.counting
+    }
+
     /// Whether some deliveries are about to be made.
     pub(super) const fn is_counting(&self) -> bool {
         self.counting > 0

@@ -236,3 +236,25 @@ fn what_the_log_has_lost_is_told() {
         ",
     );
 }
+
+/// Every message that somebody could have got was counted, also those that nobody got: after five restarts they were dead letters.
+#[test]
+fn only_as_many_deliveries_are_counted_ahead_as_somebody_takes() {
+    check(
+        "
+        node kept=jobs
+        api > publish jobs a & api > publish jobs b & api > publish jobs c
+        api < at 1 to 0
+        api < at 2 to 0
+        api < at 3 to 0
+        api > take jobs worker from=all limit=9
+        api < took [jobs 1 a, jobs 2 b, jobs 3 c] from 0
+        restart
+        api > take jobs worker limit=1
+        api < took [jobs 1 a again 2] from 0
+        restart
+        api > take jobs worker limit=9
+        api < took [jobs 1 a again 3, jobs 2 b again 2, jobs 3 c again 2] from 0
+        ",
+    );
+}
