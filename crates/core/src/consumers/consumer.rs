@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::members::{Member, Seat};
 use super::stored::{Attempts, Dirt, Letter};
-use super::window::{Item, Place, Window};
+use super::window::{Item, Load, Place, Window};
 use super::{ConsumerInfo, DeadLetter, Death, Delivery, Membership, News, Taken};
 use crate::acks::Acked;
 use crate::id::{ConnectionKey, ConsumerName, WorkerId};
@@ -143,18 +143,14 @@ impl Consumer {
         self.window.put(offset, Place::Ready);
     }
 
-    /// All but the first delivery of a message are counted in the state before they are made. Returns whether this one is.
-    fn is_counted(&mut self, offset: Offset) -> bool {
-        let Some(item) = self.window.get_mut(offset) else { return false };
-        if item.attempts == 0 || item.counted > item.attempts {
-            return true;
-        }
+    /// All but the first delivery of a message are counted in the state before they are made.
+    fn count_ahead(&mut self, offset: Offset) {
+        let Some(item) = self.window.get_mut(offset) else { return };
         let count = item.attempts + 1;
         (item.counted, item.stored) = (count, true);
         self.dirt.rows.insert(offset, Some(Attempts { count, until: UnixMs(0) }));
         self.dirt.counting.push(offset);
         self.window.put(offset, Place::Counting);
-        false
     }
 
     /// Nobody is there any more: what was counted and not made, or given back, is counted right for whoever reads the state.
@@ -196,20 +192,27 @@ impl Consumer {
             let cost = item.record.cost();
             let takers = self.members.iter().enumerate().filter(|(_, member)| member.takes(cost));
             let (index, _) = takers.min_by_key(|(_, member)| (member.held, member.served))?;
-            let is_counted = item.attempts == 0 || item.counted > item.attempts;
-            // What nobody takes is not counted either: a process that ends would leave counts of deliveries that were not made.
-            if !is_counted && self.window.counting() >= self.room() {
-                return None;
-            }
-            if self.is_counted(offset) {
+            // The first delivery needs no count beforehand, and a count that is there is used.
+            if item.attempts == 0 || item.counted > item.attempts {
                 return Some((index, offset));
             }
+            if !self.has_room_to_count(u64::from(cost)) {
+                return None;
+            }
+            self.count_ahead(offset);
         }
     }
 
-    /// How many messages all members together take now.
-    fn room(&self) -> usize {
-        self.members.iter().map(|member| member.room() as usize).sum()
+    /// Whether somebody takes one more than are being counted. What nobody takes is not counted: a process that ends would leave counts of
+    /// deliveries that were not made.
+    fn has_room_to_count(&self, cost: u64) -> bool {
+        let ahead = self.window.counting();
+        let rooms = self.members.iter().map(Member::room);
+        let room = rooms.fold(Load::default(), |sum, room| Load {
+            messages: sum.messages + room.messages,
+            bytes: sum.bytes + room.bytes,
+        });
+        ahead.messages == 0 || (ahead.messages < room.messages && ahead.bytes + cost <= room.bytes)
     }
 
     /// Where a member's deliveries go, and what the next one costs; `None` is a call at the home itself.

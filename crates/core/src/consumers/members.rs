@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Delivery;
+use super::window::Load;
 use crate::id::{ConnectionKey, ConsumerName, WorkerId};
 use crate::limits;
 use crate::time::Time;
@@ -64,16 +65,17 @@ impl Member {
         }
     }
 
-    /// How many more messages it takes, as far as their bytes allow.
-    pub(super) const fn room(&self) -> u32 {
-        let room = self.pending_max.saturating_sub(self.held);
+    /// How much more it takes.
+    pub(super) fn room(&self) -> Load {
+        let messages = self.pending_max.saturating_sub(self.held);
+        let left = |bytes: u64| limits::PENDING_BYTES_MAX.saturating_sub(bytes);
         match &self.seat {
-            Seat::Session { .. } if !self.slow => room,
+            Seat::Session { .. } if !self.slow => Load { messages, bytes: left(self.held_bytes) },
             Seat::Calls(Some(poll)) => {
-                let left = poll.limit.saturating_sub(poll.deliveries.len() as u32);
-                if left < room { left } else { room }
+                let wanted = poll.limit.saturating_sub(poll.deliveries.len() as u32);
+                Load { messages: messages.min(wanted), bytes: left(poll.bytes) }
             }
-            Seat::Session { .. } | Seat::Calls(None) | Seat::Gone => 0,
+            Seat::Session { .. } | Seat::Calls(None) | Seat::Gone => Load::default(),
         }
     }
 

@@ -20,8 +20,15 @@ pub(super) struct Window {
     due: BTreeSet<(Time, Offset)>,
     keys: HashMap<MessageKey, Queue>,
     /// Those whose next delivery is being counted.
-    counting: usize,
+    counting: Load,
     bytes: u64,
+}
+
+/// Some messages, and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) messages: u32,
+    pub(super) bytes: u64,
 }
 
 /// Messages of one key.
@@ -68,13 +75,13 @@ impl Window {
     }
 
     /// Deliveries that are being counted.
-    pub(super) const fn counting(&self) -> usize {
+    pub(super) const fn counting(&self) -> Load {
         self.counting
     }
 
     /// Whether some deliveries are about to be made.
     pub(super) const fn is_counting(&self) -> bool {
-        self.counting > 0
+        self.counting.messages > 0
     }
 
     pub(super) const fn bytes(&self) -> u64 {
@@ -136,16 +143,23 @@ impl Window {
 
     pub(super) fn put(&mut self, offset: Offset, place: Place) {
         let Some(item) = self.items.get_mut(&offset) else { return };
+        let cost = u64::from(item.record.cost());
         match item.place {
             Place::Ready => drop(self.ready.remove(&offset)),
             Place::Out { until } | Place::Waits { until } => drop(self.due.remove(&(until, offset))),
-            Place::Counting => self.counting -= 1,
+            Place::Counting => {
+                self.counting.messages -= 1;
+                self.counting.bytes -= cost;
+            }
             Place::Behind => {}
         }
         match place {
             Place::Ready => drop(self.ready.insert(offset)),
             Place::Out { until } | Place::Waits { until } => drop(self.due.insert((until, offset))),
-            Place::Counting => self.counting += 1,
+            Place::Counting => {
+                self.counting.messages += 1;
+                self.counting.bytes += cost;
+            }
             Place::Behind => {}
         }
         item.place = place;
@@ -185,7 +199,9 @@ impl Window {
         let of = |place: fn(Place) -> bool| self.items().filter(move |(_, item)| place(item.place));
         let ready: BTreeSet<Offset> = of(|place| place == Place::Ready).map(|(offset, _)| offset).collect();
         assert_eq!(ready, self.ready);
-        assert_eq!(of(|place| place == Place::Counting).count(), self.counting);
+        let counting = || self.items().filter(|(_, item)| item.place == Place::Counting);
+        assert_eq!(counting().count(), self.counting.messages as usize);
+        assert_eq!(counting().map(|(_, item)| u64::from(item.record.cost())).sum::<u64>(), self.counting.bytes);
         let due = self.items().filter_map(|(offset, item)| match item.place {
             Place::Out { until } | Place::Waits { until } => Some((until, offset)),
             Place::Ready | Place::Behind | Place::Counting => None,

@@ -258,3 +258,30 @@ fn only_as_many_deliveries_are_counted_ahead_as_somebody_takes() {
         ",
     );
 }
+
+/// The same for what there is room for by number, but not in bytes.
+#[test]
+fn what_is_too_large_to_be_taken_now_is_not_counted_ahead() {
+    let [a, b, c] = ["a", "b", "c"].map(|text| text.repeat(500_000));
+    check(&format!(
+        "
+        node kept=jobs
+        api > publish jobs {a} & api > publish jobs {b} & api > publish jobs {c}
+        api < at 1 to 0
+        api < at 2 to 0
+        api < at 3 to 0
+        api > take jobs worker from=all limit=9
+        api < took [jobs 1 {a}, jobs 2 {b}] from 0
+        api > take jobs worker limit=9
+        api < took [jobs 3 {c}] from 0
+        restart
+        api > take jobs worker limit=9
+        api < took [jobs 1 {a} again 2, jobs 2 {b} again 2] from 0
+        restart
+        api > take jobs worker limit=9
+        api < took [jobs 1 {a} again 3, jobs 2 {b} again 3] from 0
+        api > take jobs worker limit=9
+        api < took [jobs 3 {c} again 2] from 0
+        "
+    ));
+}
